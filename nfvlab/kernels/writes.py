@@ -1,0 +1,80 @@
+"""Visits to items of a range, marked in two bitmaps: uniform, sequential, hot and cold, Zipf."""
+
+import math
+
+import numpy as np
+
+from nfvlab.kernels.jit import jit
+
+UNIFORM, SEQUENTIAL, HOT, ZIPF = 0, 1, 2, 3
+
+_ONE = np.uint64(1)
+
+
+@jit
+def _mark(log, content, item):
+    bit = _ONE << np.uint64(item & 63)
+    log[item >> 6] |= bit
+    content[item >> 6] |= bit
+
+
+@jit
+def visit_uniform(log, content, start, size, visits, rng):
+    """`visits` independent visits, uniform over items start..start+size-1."""
+    for _ in range(visits):
+        _mark(log, content, start + min(size - 1, np.int64(rng.random() * size)))
+
+
+@jit
+def visit_sequential(log, content, start, size, visits, cursor):
+    """`visits` visits one after the other, round and round from `cursor`; returns the new cursor."""
+    for _ in range(min(visits, size)):
+        _mark(log, content, start + cursor)
+        cursor = cursor + 1 if cursor + 1 < size else 0
+    return (cursor + max(0, visits - size)) % size
+
+
+@jit
+def visit_hot(log, content, start, size, hot, share, visits, rng):
+    """A visit falls with probability `share` on the first `hot` items, else on the others; uniform within each."""
+    for _ in range(visits):
+        if hot >= size or (hot > 0 and rng.random() < share):
+            item = min(min(hot, size) - 1, np.int64(rng.random() * min(hot, size)))
+        else:
+            item = hot + min(size - hot - 1, np.int64(rng.random() * (size - hot)))
+        _mark(log, content, start + item)
+
+
+@jit
+def _h_integral(x, exponent):
+    """Integral of t**-exponent from 1 to x."""
+    log_x = math.log(x)
+    k = (1.0 - exponent) * log_x
+    return math.expm1(k) / k * log_x if abs(k) > 1e-12 else log_x
+
+
+@jit
+def _h_inverse(y, exponent):
+    t = max(y * (1.0 - exponent), -1.0)
+    if abs(t) > 1e-12:
+        return math.exp(math.log1p(t) / t * y) if t > -1.0 else math.inf
+    return math.exp(y)
+
+
+@jit
+def visit_zipf(log, content, start, size, exponent, stride, visits, rng):
+    """Visits by Zipf's law with the given exponent over ranks 1..size; rank r is item (r-1)*stride mod size.
+
+    `stride` coprime to size scatters the ranks. Rejection-inversion: W. Hormann and G. Derflinger, Rejection-inversion
+    to generate variates from monotone discrete distributions, ACM TOMACS 6(3), 1996.
+    """
+    lowest = _h_integral(1.5, exponent) - 1.0
+    highest = _h_integral(size + 0.5, exponent)
+    for _ in range(visits):
+        rank = 1
+        while size > 1:
+            u = highest + rng.random() * (lowest - highest)
+            rank = min(size, max(1, int(_h_inverse(u, exponent) + 0.5)))
+            if u >= _h_integral(rank + 0.5, exponent) - math.exp(-exponent * math.log(rank)):
+                break
+        _mark(log, content, start + (rank - 1) * stride % size)

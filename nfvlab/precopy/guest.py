@@ -1,0 +1,91 @@
+"""The guest that runs while it is migrated: its page visits, its throttled vCPUs, its dirty log."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nfvlab.kernels import pagemap, writes
+from nfvlab.precopy.memory import layout, nonzero_pages
+from nfvlab.precopy.params import Params, ram_pages
+
+SECOND = 1e9
+
+
+@dataclass
+class Writer:
+    """A paced stream of page visits over one region; the carry keeps its rate exact over any steps."""
+
+    start: int
+    size: int
+    rate_per_s: float
+    carry: float = 0.0
+    cursor: int = 0
+
+    def due(self, dt_ns: float, share: float = 1.0) -> int:
+        """Visits that fall into the next `dt_ns`, at `share` of the rate."""
+        self.carry += self.rate_per_s * share * dt_ns / SECOND
+        visits = int(self.carry)
+        self.carry -= visits
+        return visits
+
+
+@dataclass
+class Guest:
+    """Bitmaps over all pages: `nonzero` content and the hypervisor's `dirty_log`."""
+
+    p: Params
+    rng: np.random.Generator
+    nonzero: np.ndarray = None
+    dirty_log: np.ndarray = field(init=False)
+    throttle: float = 0.0
+
+    def __post_init__(self):
+        if self.nonzero is None:
+            self.nonzero = nonzero_pages(self.p, self.rng)
+        self.dirty_log = pagemap.zeros(ram_pages(self.p))
+        where = layout(self.p)
+        self.application = Writer(*where.working_set, application_rate_per_s(self.p))
+        self.kernel = Writer(*where.background, self.p.background_rate_per_s)
+        self.stride = _coprime(where.working_set[1])
+
+    def run(self, dt_ns: float) -> None:
+        """Let the guest run for dt_ns: its writes enter the dirty log and make pages non-zero."""
+        kernel = self.kernel.due(dt_ns)
+        if kernel and self.kernel.size:
+            region = (self.kernel.start, self.kernel.size)
+            writes.visit_uniform(self.dirty_log, self.nonzero, *region, kernel, self.rng)
+        visits = self.application.due(dt_ns, self.speed())
+        if visits:
+            self._visit(visits)
+
+    def speed(self) -> float:
+        """Share of its wanted rate that the application reaches: throttling eats the idle time first."""
+        busy = self.application.rate_per_s * self.p.visit_ns / SECOND
+        return 1.0 if busy == 0 else min(1.0, (1 - self.throttle) / busy)
+
+    def _visit(self, visits):
+        w, p = self.application, self.p
+        bitmaps = (self.dirty_log, self.nonzero, w.start, w.size)
+        if p.pattern == "uniform":
+            writes.visit_uniform(*bitmaps, visits, self.rng)
+        elif p.pattern == "sequential":
+            w.cursor = writes.visit_sequential(*bitmaps, visits, w.cursor)
+        elif p.pattern == "hot":
+            hot = max(1, round(p.hot_pages_frac * w.size))
+            writes.visit_hot(*bitmaps, hot, p.hot_visits_frac, visits, self.rng)
+        else:
+            writes.visit_zipf(*bitmaps, p.zipf_exponent, self.stride, visits, self.rng)
+
+
+def application_rate_per_s(p: Params) -> float:
+    """Visits per second of an unthrottled application: what it wants, at most what one vCPU can do."""
+    return min(p.write_rate_per_s, SECOND / p.visit_ns) if p.visit_ns else p.write_rate_per_s
+
+
+def _coprime(size: int) -> int:
+    """A stride that scatters ranks over `size` items: near the golden section, without a common factor."""
+    stride = max(1, round(size * 0.6180339887))
+    while math.gcd(stride, max(size, 1)) != 1:
+        stride += 1
+    return stride

@@ -1,0 +1,79 @@
+"""Where a guest's non-zero pages lie: the picture that the sender walks through.
+
+Seen in the recordings' timelines (bytes, normal and zero pages against the walk): a dense cluster at the bottom
+(kernel image and early allocations, 64 % non-zero), what applications touched right above it, one cluster somewhere in
+the free memory (initramfs, page cache), and the array of `struct page` at the very top.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nfvlab.kernels import pagemap
+from nfvlab.precopy.params import PAGE_BYTES, Params, ram_pages
+from nfvlab.units import GiB
+
+LOW_DENSITY = 0.64
+RUN_PAGES = 128
+
+
+@dataclass(frozen=True)
+class Layout:
+    """First page and number of pages of each region."""
+
+    touched: tuple[int, int]
+    working_set: tuple[int, int]
+    background: tuple[int, int]
+    top: tuple[int, int]
+
+
+def layout(p: Params) -> Layout:
+    """The regions of the guest's memory, from the bottom up."""
+    pages = int(p.ram_bytes // PAGE_BYTES)
+    touched = int(p.touched_bytes // PAGE_BYTES)
+    wss = int(p.wss_bytes // PAGE_BYTES)
+    top = round(p.boot_per_gib_pages * p.ram_bytes / GiB)
+    in_place = wss if p.touched_freed else touched + wss
+    span = min(round(p.boot_low_pages / LOW_DENSITY), pages - top - p.boot_middle_pages - max(in_place, touched))
+    span = max(span, p.boot_low_pages)
+    working_set = span if p.touched_freed else span + touched
+    background = min(int(p.background_wss_bytes // PAGE_BYTES), span)
+    return Layout((span, touched), (working_set, wss), (0, background), (pages - top, top))
+
+
+def nonzero_pages(p: Params, rng: np.random.Generator) -> np.ndarray:
+    """Bitmap of the pages that are not zero when the migration starts; uint64, one bit a page of all RAM blocks."""
+    words = pagemap.zeros(ram_pages(p))
+    where = layout(p)
+    _scatter(words, where.touched[0], p.boot_low_pages, rng)
+    if p.touched_content == "random":
+        _fill(words, where.touched)
+    _fill(words, where.working_set)
+    _fill(words, where.top)
+    low = max(sum(where.touched), sum(where.working_set))
+    room = where.top[0] - low - p.boot_middle_pages
+    middle = low + int(rng.integers(0, max(room, 0) + 1))
+    _fill(words, (middle, p.boot_middle_pages))
+    return words
+
+
+def _fill(words, region):
+    start, size = region
+    pagemap.set_range(words, start, start + size)
+
+
+def _scatter(words, span, wanted, rng):
+    """Set `wanted` of the first `span` bits, in runs with gaps between them."""
+    runs = max(1, wanted // RUN_PAGES)
+    lengths = _parts(wanted, runs, rng)
+    gaps = _parts(span - wanted, runs, rng)
+    at = 0
+    for length, gap in zip(lengths, gaps, strict=True):
+        pagemap.set_range(words, at, at + int(length))
+        at += int(length + gap)
+
+
+def _parts(total, parts, rng):
+    """`total` split at random into `parts` whole numbers."""
+    cuts = np.sort(rng.integers(0, total + 1, parts - 1))
+    return np.diff(np.concatenate(([0], cuts, [total])))
