@@ -1,8 +1,8 @@
 """Quantities: one unit per dimension, carried by the suffix of a name.
 
-Inside the package a duration is always in nanoseconds, a size in bytes, a bandwidth in bytes per second; the name
-says so (`downtime_ns`, `ram_bytes`, `link_bytes_per_s`). The constants below make such values readable where they are
-written (`8 * GiB`, `300 * ms`, `10 * Gbps`), `human` and `axis_unit` where they are read.
+Inside the package a duration is always in nanoseconds, a size in bytes, a bandwidth in bytes per second; the
+name says so (`downtime_ns`, `ram_bytes`, `link_bytes_per_s`). The constants below make such values readable
+where they are written (`8 * GiB`, `300 * ms`, `10 * Gbps`), `human` and `axis_unit` where they are read.
 """
 
 import math
@@ -25,7 +25,7 @@ class UnknownUnit(ValueError):
 class Dimension:
     """What a suffix means: the quantity, its unit, and the larger units people read it in.
 
-    `steps` are (factor, label) in rising order, the factor in `unit`; values below `whole` stay in the first step.
+    `steps` are (factor, label) in rising order, the factor in `unit`; values below `whole` stay in the first.
     """
 
     quantity: str
@@ -42,13 +42,8 @@ class Dimension:
         return best
 
 
-def _counted(noun: str) -> Dimension:
-    return Dimension(
-        f"number of {noun}",
-        noun,
-        ((1, noun), (1e3, "k" + noun), (1e6, "M" + noun), (1e9, "G" + noun)),
-        whole=1e4,
-    )
+def _multiples(unit: str) -> tuple[tuple[float, str], ...]:
+    return ((1, unit), (1e3, f"k{unit}"), (1e6, f"M{unit}"), (1e9, f"G{unit}"))
 
 
 def _plain(quantity: str) -> Dimension:
@@ -58,7 +53,8 @@ def _plain(quantity: str) -> Dimension:
 _TIME = ((1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"), (60e9, "min"), (3600e9, "h"))
 _SIZE = ((1, "B"), (KiB, "KiB"), (MiB, "MiB"), (GiB, "GiB"), (TiB, "TiB"))
 _BITS = ((0.125, "bit/s"), (kbps, "kbit/s"), (Mbps, "Mbit/s"), (Gbps, "Gbit/s"), (Tbps, "Tbit/s"))
-_NOUNS = (
+
+_COUNTED = (
     "pages",
     "packets",
     "blocks",
@@ -76,22 +72,12 @@ _NOUNS = (
 SUFFIXES: dict[str, Dimension] = {
     "_ns": Dimension("time", "ns", _TIME),
     "_bytes": Dimension("size", "bytes", _SIZE),
-    "_hz": Dimension("frequency", "Hz", ((1, "Hz"), (kHz, "kHz"), (MHz, "MHz"), (GHz, "GHz"))),
+    "_hz": Dimension("frequency", "Hz", _multiples("Hz")),
+    "_cycles": Dimension("clock cycles", "cycles", _multiples("cycles"), whole=1e4),
     "_per_s": Dimension("rate", "1/s", ((1, "/s"), (1e3, "k/s"), (1e6, "M/s"), (1e9, "G/s"))),
-    "_packets_per_s": Dimension(
-        "packet rate", "packets/s", ((1, "pps"), (1e3, "kpps"), (1e6, "Mpps"), (1e9, "Gpps"))
-    ),
+    "_packets_per_s": Dimension("packet rate", "packets/s", _multiples("pps")),
     "_bytes_per_s": Dimension("bandwidth", "bytes/s", _BITS),
-    "_ns_per_page": Dimension("time per page", "ns/page", tuple((f, f"{u}/page") for f, u in _TIME[:4])),
-    "_ns_per_byte": Dimension("time per byte", "ns/byte", tuple((f, f"{u}/byte") for f, u in _TIME[:4])),
-    "_ns_per_gib": Dimension("time per GiB", "ns/GiB", tuple((f, f"{u}/GiB") for f, u in _TIME[:4])),
     "_cycles_per_byte": Dimension("work per byte", "cycles/byte", ((1, "cycles/byte"),)),
-    "_cycles": Dimension(
-        "clock cycles",
-        "cycles",
-        ((1, "cycles"), (1e3, "kcycles"), (1e6, "Mcycles"), (1e9, "Gcycles")),
-        whole=1e4,
-    ),
     "_frac": Dimension("fraction", "of 1", ((0.01, "%"),)),
     "_ratio": _plain("ratio"),
     "_count": _plain("count"),
@@ -100,7 +86,7 @@ SUFFIXES: dict[str, Dimension] = {
     "_exponent": _plain("exponent"),
     "_level": _plain("level"),
     "_mask": _plain("bit mask"),
-    **{f"_{noun}": _counted(noun) for noun in _NOUNS},
+    **{f"_{noun}": Dimension(f"number of {noun}", noun, _multiples(noun), whole=1e4) for noun in _COUNTED},
 }
 
 
@@ -137,7 +123,7 @@ def human(name: str, value: float) -> str:
 
 
 def axis_unit(name: str, values: Iterable[float]) -> tuple[float, str]:
-    """Scale and label of an axis or slider over `values`: divide by the scale, show the label ("" if plain)."""
+    """Scale and label of an axis or slider over `values`: divide by the scale, show the label."""
     flat = values.ravel().tolist() if hasattr(values, "ravel") else values
     sizes = [abs(float(value)) for value in flat]
     return dimension(name).step(max((size for size in sizes if math.isfinite(size)), default=0.0))
