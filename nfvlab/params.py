@@ -11,13 +11,14 @@ A scenario is a frozen dataclass whose fields are made by `param`::
 
         def rules(self):
             if self.deadline_ns < self.entry_ns:
-                yield problem("deadline_ns", self.deadline_ns, "must follow VM entry", "raise deadline_ns")
+                yield self.problem("deadline_ns", "must not precede VM entry", "raise deadline_ns")
 
 Such objects are hashable and comparable, survive JSON exactly, and report every broken rule at once
 (`ParamError`).
 """
 
 import dataclasses
+import functools
 import inspect
 import json
 from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ from typing import Any, ClassVar, Self
 
 from nfvlab.specs import KEY, ParamError, Problem, Spec, in_words, owner_name, read_declarations
 
-__all__ = ["ASSUMED", "ParamError", "Params", "Problem", "Spec", "param", "problem"]
+__all__ = ["ASSUMED", "ParamError", "Params", "Problem", "Spec", "param"]
 
 ASSUMED = "assumed"
 
@@ -54,11 +55,6 @@ def param(
     return dataclasses.field(default=default, metadata={KEY: declared})
 
 
-def problem(field: str, value: Any, rule: str, remedy: str) -> Problem:
-    """A broken rule across fields, to be yielded from `rules`: which field shows it, and how to mend it."""
-    return Problem(field, value, rule, remedy)
-
-
 class Params:
     """Base of every set of parameters; decorate a subclass with `@dataclass(frozen=True, kw_only=True)`."""
 
@@ -74,19 +70,18 @@ class Params:
             cls.__repr__ = Params.__repr__  # found in the class itself, it is not replaced by the decorator
 
     def __post_init__(self) -> None:
-        cls = type(self)
-        made = vars(cls).get("__dataclass_params__")
-        if not made or not made.frozen or not all(field.kw_only for field in dataclasses.fields(self)):
-            raise TypeError(f"decorate {owner_name(cls)} with @dataclass(frozen=True, kw_only=True)")
+        _check_decorated(type(self))
         problems = []
-        for name, spec in cls._specs.items():
-            value, found = spec.check(getattr(self, name))
-            object.__setattr__(self, name, value)
+        for name, spec in self._specs.items():
+            given = getattr(self, name)
+            value, found = spec.check(given)
+            if value is not given:
+                object.__setattr__(self, name, value)
             if found:
                 problems.append(found)
         self._add_broken_rules(problems)
         if problems:
-            raise ParamError(problems, owner_name(cls))
+            raise ParamError(problems, owner_name(type(self)))
 
     def _add_broken_rules(self, problems: list[Problem]) -> None:
         """Judge the rules across fields too, as far as fields already known to be bad allow."""
@@ -99,8 +94,12 @@ class Params:
                 raise
 
     def rules(self) -> Iterable[Problem]:
-        """Rules across fields: yield a `problem(...)` for each one that is broken."""
+        """Rules across fields: yield `self.problem(...)` for each one that is broken."""
         return ()
+
+    def problem(self, field: str, rule: str, remedy: str) -> Problem:
+        """A broken rule that shows in `field`: what must hold, and how to mend it."""
+        return Problem(field, getattr(self, field), rule, remedy)
 
     @classmethod
     def specs(cls) -> dict[str, Spec]:
@@ -196,6 +195,13 @@ def html_table(caption: str, rows: Iterable[Mapping[str, str]]) -> str:
     body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row.values())}</tr>" for row in rows)
     caption = f"<caption>{escape(caption)}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@functools.cache
+def _check_decorated(cls: type) -> None:
+    made = vars(cls).get("__dataclass_params__")
+    if not made or not made.frozen or not all(field.kw_only for field in dataclasses.fields(cls)):
+        raise TypeError(f"decorate {owner_name(cls)} with @dataclass(frozen=True, kw_only=True)")
 
 
 def _elements(spec: Spec, value: Any) -> tuple[Any, list[Problem]]:

@@ -77,6 +77,12 @@ class Spec:
 
     def check(self, value: Any) -> tuple[Any, Problem | None]:
         """The value as it is stored, and what is wrong with it as far as the field alone can tell."""
+        if (
+            type(value) is float is self.kind
+            and self.domain[0] <= value <= self.domain[1]
+            and value - value == 0
+        ):
+            return value, None  # the usual case, quickly: a slider makes a set of parameters at every step
         if getattr(value, "shape", None) == () and hasattr(value, "item"):
             value = value.item()  # a numpy scalar
         if self.kind in (float, int):

@@ -54,20 +54,8 @@ _TIME = ((1, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s"), (60e9, "min"), (3600e
 _SIZE = ((1, "B"), (KiB, "KiB"), (MiB, "MiB"), (GiB, "GiB"), (TiB, "TiB"))
 _BITS = ((0.125, "bit/s"), (kbps, "kbit/s"), (Mbps, "Mbit/s"), (Gbps, "Gbit/s"), (Tbps, "Tbit/s"))
 
-_COUNTED = (
-    "pages",
-    "packets",
-    "blocks",
-    "bits",
-    "ways",
-    "sets",
-    "lines",
-    "slots",
-    "vcpus",
-    "cores",
-    "vms",
-    "requests",
-)
+_HARDWARE = ("bits", "blocks", "cores", "lines", "sets", "slots", "ways")
+_TRAFFIC = ("packets", "pages", "requests", "vcpus", "vms")
 
 SUFFIXES: dict[str, Dimension] = {
     "_ns": Dimension("time", "ns", _TIME),
@@ -86,7 +74,10 @@ SUFFIXES: dict[str, Dimension] = {
     "_exponent": _plain("exponent"),
     "_level": _plain("level"),
     "_mask": _plain("bit mask"),
-    **{f"_{noun}": Dimension(f"number of {noun}", noun, _multiples(noun), whole=1e4) for noun in _COUNTED},
+    **{
+        f"_{noun}": Dimension(f"number of {noun}", noun, _multiples(noun), whole=1e4)
+        for noun in (*_HARDWARE, *_TRAFFIC)
+    },
 }
 
 
