@@ -1,9 +1,10 @@
 """All orders in which small step machines can run, breadth first: a counterexample is the shortest there is.
 
-A *machine* is a function of the shared state that yields its possible steps, as pairs of what it does and the
-state after; a step is atomic. States are immutable and hashable (a NamedTuple of tuples, say). `explore` visits
-every state that any interleaving of the machines can reach. What it reports as holding, holds for every one of
-these runs: it is a proof for the machines as written, and says nothing about larger ones.
+A *machine* is a function of the shared state that yields its possible steps, as pairs of what it does and
+the state after; a step is atomic. States are immutable and hashable (a NamedTuple of tuples, say).
+`explore` visits every state that any interleaving of the machines can reach. What it reports as holding,
+holds for every one of these runs: it is a proof for the machines as written, and says nothing about
+larger ones.
 
 Two counters that read and then write, and so may lose a count:
 
@@ -95,10 +96,11 @@ def explore(
 ) -> Verdict:
     """Run every interleaving of `machines` from `initial` (a list or set holds several starting states).
 
-    `always` must hold in every state, `final` where no machine can step; a check returns True or None, or else
-    False or a sentence that says what is wrong. `done` tells a proper end from a deadlock. Breadth first: the
-    trace of the first fault has the fewest steps; among equals the machine named first goes first. Raises
-    `TooManyStates` beyond `limit`. A property of ends that no run reaches is refuted, not proved.
+    `always` must hold in every state, `final` where no machine can step; a check returns True or None, or
+    else False or a sentence that says what is wrong. `done` tells a proper end from a deadlock. Breadth
+    first: the trace of the first fault has the fewest steps; among equals the machine named first goes
+    first. Raises `TooManyStates` beyond `limit`. A property of ends that no run reaches is refuted, not
+    proved.
     """
     starts = list(initial) if isinstance(initial, list | set | frozenset) else [initial]
     came_from: dict[Any, tuple[Any, str, str] | None] = dict.fromkeys(starts)
