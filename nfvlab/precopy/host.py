@@ -143,22 +143,36 @@ class Host(Params):
         source=ASSUMED,
     )
     boot_low_pages: int = param(
-        11_000,
+        7_300,
         "non-zero pages of a freshly booted guest at the bottom of its memory (kernel image, early allocations)",
         domain=(0, 10**9),
         typical=(0, 200_000),
-        source="data/recordings/qemu a01-a03",
+        source="data/recordings/qemu a01-a03, a06-a09",
+    )
+    boot_stale_pages: int = param(
+        4_000,
+        "pages right above that the boot used and freed: not zero, but free, and the first that applications get",
+        domain=(0, 10**9),
+        typical=(0, 50_000),
+        source="data/recordings/qemu: a02 (idle) sends that many more than a08 (application zeroed its memory)",
     )
     boot_middle_pages: int = param(
-        10_700,
+        10_000,
         "non-zero pages of a freshly booted guest in one cluster (initramfs, page cache)",
         domain=(0, 10**9),
         typical=(0, 200_000),
         source="data/recordings/qemu a01-a03",
     )
+    boot_top_pages: int = param(
+        700,
+        "non-zero pages at the top of memory, whatever its size",
+        domain=(0, 10**9),
+        typical=(0, 20_000),
+        source="data/recordings/qemu a01, e: pages left at the stop",
+    )
     boot_per_gib_pages: int = param(
         4_400,
-        "non-zero pages per GiB at the top of memory (struct page: 64 bytes for each 4 KiB page)",
+        "non-zero pages per GiB at the top of memory (struct page: 64 bytes for each 4 KiB page, and hash tables)",
         domain=(0, 262_144),
         typical=(0, 20_000),
         source="data/recordings/qemu a01-a03; Linux struct page",

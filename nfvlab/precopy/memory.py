@@ -1,7 +1,8 @@
 """Where a guest's non-zero pages lie: the picture that the sender walks through.
 
 Seen in the recordings' timelines (bytes, normal and zero pages against the walk): a dense cluster at the bottom
-(kernel image and early allocations, 64 % non-zero), what applications touched right above it, one cluster somewhere in
+(kernel image and early allocations, 64 % non-zero), then pages that the boot freed again, which are
+what applications get first; then what applications touched; one cluster somewhere in
 the free memory (initramfs, page cache), and the array of `struct page` at the very top.
 """
 
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfvlab.kernels import pagemap
-from nfvlab.precopy.params import PAGE_BYTES, Params, ram_pages
-from nfvlab.units import GiB
+from nfvlab.precopy.params import PAGE_BYTES, Params, ram_pages, top_pages
 
 LOW_DENSITY = 0.64
 RUN_PAGES = 128
@@ -21,6 +21,7 @@ RUN_PAGES = 128
 class Layout:
     """First page and number of pages of each region."""
 
+    stale: tuple[int, int]
     touched: tuple[int, int]
     working_set: tuple[int, int]
     background: tuple[int, int]
@@ -32,13 +33,14 @@ def layout(p: Params) -> Layout:
     pages = int(p.ram_bytes // PAGE_BYTES)
     touched = int(p.touched_bytes // PAGE_BYTES)
     wss = int(p.wss_bytes // PAGE_BYTES)
-    top = round(p.boot_per_gib_pages * p.ram_bytes / GiB)
+    top = top_pages(p)
     in_place = wss if p.touched_freed else touched + wss
     span = min(round(p.boot_low_pages / LOW_DENSITY), pages - top - p.boot_middle_pages - max(in_place, touched))
     span = max(span, p.boot_low_pages)
     working_set = span if p.touched_freed else span + touched
     background = min(int(p.background_wss_bytes // PAGE_BYTES), span)
-    return Layout((span, touched), (working_set, wss), (0, background), (pages - top, top))
+    stale = min(p.boot_stale_pages, pages - top - span)
+    return Layout((span, stale), (span, touched), (working_set, wss), (0, background), (pages - top, top))
 
 
 def nonzero_pages(p: Params, rng: np.random.Generator) -> np.ndarray:
@@ -46,20 +48,20 @@ def nonzero_pages(p: Params, rng: np.random.Generator) -> np.ndarray:
     words = pagemap.zeros(ram_pages(p))
     where = layout(p)
     _scatter(words, where.touched[0], p.boot_low_pages, rng)
-    if p.touched_content == "random":
-        _fill(words, where.touched)
+    _fill(words, where.stale)
+    _fill(words, where.touched, p.touched_content == "random")
     _fill(words, where.working_set)
     _fill(words, where.top)
-    low = max(sum(where.touched), sum(where.working_set))
+    low = max(sum(where.stale), sum(where.touched), sum(where.working_set))
     room = where.top[0] - low - p.boot_middle_pages
     middle = low + int(rng.integers(0, max(room, 0) + 1))
     _fill(words, (middle, p.boot_middle_pages))
     return words
 
 
-def _fill(words, region):
+def _fill(words, region, nonzero=True):
     start, size = region
-    pagemap.set_range(words, start, start + size)
+    (pagemap.set_range if nonzero else pagemap.clear_range)(words, start, start + size)
 
 
 def _scatter(words, span, wanted, rng):

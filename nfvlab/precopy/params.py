@@ -217,8 +217,13 @@ class Params(Host):
 
 
 def boot_pages(p: Params) -> int:
-    """Non-zero pages of the freshly booted guest."""
-    return p.boot_low_pages + p.boot_middle_pages + round(p.boot_per_gib_pages * p.ram_bytes / GiB)
+    """Non-zero pages of the freshly booted guest, without those it has freed again."""
+    return p.boot_low_pages + p.boot_middle_pages + top_pages(p)
+
+
+def top_pages(p: Params) -> int:
+    """Non-zero pages at the top of the guest's memory."""
+    return p.boot_top_pages + round(p.boot_per_gib_pages * p.ram_bytes / GiB)
 
 
 def ram_pages(p: Params) -> int:
