@@ -1,6 +1,7 @@
 """Notebooks run in a fresh kernel, and brought to one form whatever machine ran them."""
 
 import json
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,36 +50,46 @@ def read(path: Path):
 
 def execute(path: Path, *, timeout_s: int):
     """The notebook at `path`, run from its own folder in a fresh kernel; CellFailed names the cell."""
-    from jupyter_client import AsyncKernelManager
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-    notebook = read(path)
-    client = NotebookClient(
+    notebook, running = read(path), []
+    with tempfile.TemporaryDirectory(prefix="nfvlab-") as sockets:
+        client = _client(notebook, path, timeout_s, sockets)
+        client.on_cell_start = lambda cell, cell_index: running.append(cell_index)
+        try:
+            client.execute()
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            number = running[-1] if running else 0
+            reason = _reason(error, timeout_s)
+            first = next(iter(notebook.cells[number].source.splitlines()), "")
+            raise CellFailed(f"{path.name}, cell {number + 1} ({first!r}): {reason}") from None
+    return notebook
+
+
+def _client(notebook, path: Path, timeout_s: int, sockets: str):
+    """A client of a fresh kernel that listens on sockets in a private folder, not on TCP."""
+    from nbclient import NotebookClient
+    from traitlets.config import Config
+
+    return NotebookClient(
         notebook,
         timeout=timeout_s,
-        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
+        kernel_name="python3",
+        config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
         resources={"metadata": {"path": str(path.resolve().parent)}},
         record_timing=False,
         coalesce_streams=True,
         store_widget_state=False,
     )
-    running: list[int] = []
-    client.on_cell_start = lambda cell, cell_index: running.append(cell_index)
-    try:
-        client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        number = running[-1] if running else 0
-        first = next(iter(notebook.cells[number].source.splitlines()), "")
-        reason = (
-            f"{error.ename}: {error.evalue}"
-            if isinstance(error, CellExecutionError)
-            else f"no answer within {timeout_s} s"
-            if isinstance(error, CellTimeoutError)
-            else "the kernel died"
-        )
-        raise CellFailed(f"{path.name}, cell {number + 1} ({first!r}): {reason}") from None
-    return notebook
+
+
+def _reason(error: Exception, timeout_s: int) -> str:
+    """One line on why a cell failed."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+    if isinstance(error, CellExecutionError):
+        return f"{error.ename}: {error.evalue}"
+    return f"no answer within {timeout_s} s" if isinstance(error, CellTimeoutError) else "the kernel died"
 
 
 def normalise(notebook):

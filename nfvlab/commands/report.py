@@ -10,7 +10,8 @@ from nfvlab.commands._execute import CellFailed, chosen, execute, normalise
 from nfvlab.paths import CHECKOUT
 
 STYLE = """
-body { font: 16px/1.6 system-ui, sans-serif; color: #222; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
+body { font: 16px/1.6 system-ui, sans-serif; color: #222; }
+main { max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
 h2 { font-size: 1.15rem; margin-bottom: 0; }
 p { margin-top: .3rem; }
 a { color: #0b5394; }
