@@ -1,0 +1,1 @@
+"""Skipping the free pages of a guest in live migration."""
