@@ -1,7 +1,9 @@
 """Estimates that know their error: a value, its standard error, and how the error was obtained.
 
-Each function fits one kind of data; the choice matters. Where values depend on each other (a queue's successive
-waiting times) the error of the mean taken as if they were independent is far too small: use `batch_means`.
+Each function fits one kind of data; the choice matters. Where values depend on each other (successive waiting
+times in a queue) the error of the mean taken as if they were independent is far too small: use `batch_means`.
+An error that the observations are too few to tell is NaN, and `twin.compare` then gives no verdict.
+
 Sources: A. M. Law and W. D. Kelton, Simulation Modeling and Analysis, 3rd ed., 2000, chapter 9 (replications,
 batch means); E. B. Wilson, Journal of the American Statistical Association 22 (1927) 209; H. A. David and
 H. N. Nagaraja, Order Statistics, 3rd ed., 2003, section 7.1.
@@ -36,7 +38,7 @@ class Estimate:
         It is `sigma * stderr` when the standard error is well known, more (Student's t) when it rests on few
         observations.
         """
-        return self.stderr * student(sigma, self.dof) if self.stderr else 0.0
+        return self.stderr * student(sigma, self.dof) if self.stderr > 0 else self.stderr
 
     def __str__(self) -> str:
         return f"{self.value:.6g} ± {self.stderr:.2g} ({self.method}, n={self.n})"
@@ -44,7 +46,10 @@ class Estimate:
 
 def mean(x: ArrayLike) -> Estimate:
     """The mean of independent observations; its error is s/sqrt(n), exactly 0 if all are equal."""
-    return _mean(_observations(x, at_least=2), "independent replications")
+    values = _observations(x)
+    if values.size == 1:
+        return Estimate(float(values[0]), math.nan, "a single replication", 1, 0)
+    return _mean(values, "independent replications")
 
 
 def batch_means(x: ArrayLike, batches: int = BATCHES) -> Estimate:
@@ -56,7 +61,9 @@ def batch_means(x: ArrayLike, batches: int = BATCHES) -> Estimate:
     """
     if batches < 2:
         raise ValueError(f"batches = {batches}: an error needs at least 2 batches; the default is {BATCHES}")
-    values = _observations(x, at_least=2 * batches)
+    values = _observations(x)
+    if values.size < 2 * batches:
+        raise ValueError(f"n = {values.size}: {batches} batches need at least {2 * batches} observations")
     size = values.size // batches
     means = values[values.size - batches * size :].reshape(batches, size).mean(axis=1)
     estimate = _mean(means, f"{batches} batch means")
@@ -68,18 +75,16 @@ def quantile(x: ArrayLike, q: float) -> Estimate:
 
     The number of observations below the true quantile is binomial, which gives an interval between two order
     statistics; its longer side, divided by the two standard deviations it spans, is the standard error.
+    About 4 q/(1-q) observations are needed for a high quantile (q > 1/2), 4 (1-q)/q for a low one.
     """
     if not 0 < q < 1:
         raise ValueError(f"q = {q}: a quantile lies between 0 and 1, both excluded; give for example q=0.99")
-    values = np.sort(_observations(x, at_least=2))
+    values = np.sort(_observations(x))
     n, span = values.size, _QUANTILE_SIGMA * math.sqrt(values.size * q * (1 - q))
     low, high = math.floor(n * q - span), math.ceil(n * q + span)
-    if low < 1 or high > n:
-        needed = math.ceil(_QUANTILE_SIGMA**2 * max(q / (1 - q), (1 - q) / q)) + 2
-        raise ValueError(
-            f"n = {n}: too few observations for the {q:g}-quantile; take at least about {needed}"
-        )
     value = float(np.quantile(values, q))
+    if low < 1 or high > n:
+        return Estimate(value, math.nan, "order statistics, too few", n)
     stderr = max(value - values[low - 1], values[high - 1] - value) / _QUANTILE_SIGMA
     return Estimate(value, float(stderr), "order statistics", n)
 
@@ -140,16 +145,14 @@ def _mean(values: np.ndarray, method: str) -> Estimate:
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n), method, n, n - 1)
 
 
-def _observations(x: ArrayLike, at_least: int) -> np.ndarray:
+def _observations(x: ArrayLike) -> np.ndarray:
     values = np.asarray(x, dtype=float)
     if values.ndim != 1:
         raise ValueError(
             f"shape = {values.shape}: observations are one-dimensional; flatten or pick a column"
         )
-    if values.size < at_least:
-        raise ValueError(
-            f"n = {values.size}: this estimate needs at least {at_least} observations; simulate more"
-        )
+    if values.size == 0:
+        raise ValueError("n = 0: there is nothing to estimate from; simulate at least once")
     wrong = np.count_nonzero(~np.isfinite(values))
     if wrong:
         raise ValueError(
