@@ -72,6 +72,7 @@ class MigrationThread:
     guest: Guest
     totals: Totals = field(default_factory=Totals)
     timeline: list[Row] = field(default_factory=list)
+    sync_times_ns: list[float] = field(default_factory=list)
 
     def __post_init__(self):
         p = self.p
@@ -230,6 +231,7 @@ class MigrationThread:
     def bitmap_sync(self) -> None:
         """migration_bitmap_sync: merge the dirty log into the bitmap; once a second, the rates and the throttle."""
         self.totals.dirty_sync_count += 1
+        self.sync_times_ns.append(float(self.now_ns))
         self.elapse(self.p.sync_ns + self.p.sync_per_gib_ns * self.p.ram_bytes / GiB)
         fresh, _ = pagemap.absorb(self.bitmap, self.guest.dirty_log)
         self.left += fresh

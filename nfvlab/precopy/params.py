@@ -229,3 +229,40 @@ def top_pages(p: Params) -> int:
 def ram_pages(p: Params) -> int:
     """Pages of all RAM blocks: the guest's memory and the firmware's."""
     return int(p.ram_bytes // PAGE_BYTES) + p.rom_pages
+
+
+UNLIMITED_LINK_BYTES_PER_S = 1e13
+
+
+def from_recording(meta, host: Host | None = None, **overrides) -> Params:
+    """The scenario of a recording as `Params` on `host`.
+
+    meta: what `readers.qemu.read_qemu` returned. What the recording does not say keeps its default; `overrides` are
+    set last. A recording without a played link ran over a loopback, which neither limits nor delays.
+    Errors: ParamError, with every broken rule.
+    """
+    known = {name: value for name, value in meta.scenario.items() if name in Params.specs() and value is not None}
+    if "ram_bytes" not in known and meta.final.get("ram_bytes"):
+        known["ram_bytes"] = float(meta.final["ram_bytes"]) - Params.specs()["rom_pages"].default * PAGE_BYTES
+    if "touched_content" in known:
+        known["touched_content"] = "zero" if known["touched_content"] == "zero" else "random"
+    capabilities = set(meta.scenario.get("capabilities") or ())
+    known["auto_converge"] = "auto-converge" in capabilities
+    known |= _throttle(meta.scenario.get("parameters") or {})
+    base = (host or Host()).to_dict()
+    if "link_bytes_per_s" not in known:
+        base |= {"link_page_ns": 0.0, "link_share_frac": 1.0}
+        known["link_bytes_per_s"] = UNLIMITED_LINK_BYTES_PER_S
+    return Params(**(base | known | overrides))
+
+
+def _throttle(parameters) -> dict[str, float]:
+    """QEMU's migration parameters (percent, bytes per second) in our words."""
+    ours = {
+        "cpu-throttle-initial": ("throttle_initial_frac", 0.01),
+        "cpu-throttle-increment": ("throttle_increment_frac", 0.01),
+        "max-cpu-throttle": ("throttle_max_frac", 0.01),
+        "throttle-trigger-threshold": ("throttle_trigger_frac", 0.01),
+        "avail-switchover-bandwidth": ("avail_switchover_bytes_per_s", 1.0),
+    }
+    return {word: parameters[name] * scale for name, (word, scale) in ours.items() if name in parameters}

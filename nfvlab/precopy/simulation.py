@@ -12,10 +12,11 @@ from nfvlab.precopy.params import OUTPUTS, Params
 
 @dataclass(frozen=True)
 class Run:
-    """One simulated migration: its totals and its timeline."""
+    """One simulated migration: its totals, its timeline and when the dirty bitmap was synchronised."""
 
     totals: Totals
     timeline: tuple[Row, ...]
+    sync_times_ns: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,12 @@ def _mean(values: np.ndarray) -> stats.Estimate:
 def migrate(p: Params, rng: np.random.Generator) -> Run:
     """One migration."""
     thread = MigrationThread(p, rng, Guest(p, rng))
-    return Run(thread.run(), tuple(thread.timeline))
+    return run(thread)
+
+
+def run(thread: MigrationThread) -> Run:
+    """Run a migration thread to its end."""
+    return Run(thread.run(), tuple(thread.timeline), tuple(thread.sync_times_ns))
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
