@@ -1,0 +1,170 @@
+"""The widgets of a panel and where they stand; it knows no model. Core ipywidgets only, no Output widget."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as ipw
+
+_SHEET = """<style>
+.nfvlab-panel { display:flex; flex-flow:row wrap; align-items:flex-start; column-gap:22px; overflow:visible;
+  max-width:1240px; padding:4px 2px 2px; }
+.nfvlab-panel .widget-html-content { line-height:1.3; }
+.nfvlab-controls { flex:1 1 320px; max-width:470px; min-width:300px; overflow:visible; }
+.nfvlab-stage { flex:100 1 520px; min-width:0; overflow:visible; }
+.nfvlab-wide { flex:1 0 100%; overflow:visible; }
+.nfvlab-row { align-items:center; min-height:32px; overflow:visible; width:100%; }
+.nfvlab-label { flex:0 0 132px; margin:0 6px 0 0; }
+.nfvlab-label .widget-html-content { overflow:hidden; text-overflow:ellipsis; white-space:nowrap; }
+.nfvlab-slider { flex:1 1 110px; min-width:90px; width:auto; margin:0 10px 0 4px; }
+.nfvlab-entry { flex:0 0 92px; width:92px; margin:0; }
+.nfvlab-entry input { text-align:right; font-variant-numeric:tabular-nums; }
+.nfvlab-menu { flex:1 1 auto; width:auto; min-width:0; margin:0; }
+.nfvlab-check { width:100%; margin:0; }
+.nfvlab-group .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;
+  border-bottom:1px solid var(--jp-border-color2,#d5dbe1); }
+.nfvlab-more { display:grid; grid-template-columns:repeat(auto-fill,minmax(330px,1fr)); column-gap:26px;
+  overflow:visible; }
+.nfvlab-tiles { display:flex; flex-wrap:wrap; gap:2px 24px; min-height:56px; margin:0 0 4px 6px; }
+.nfvlab-tiles div { white-space:nowrap; }
+.nfvlab-tiles span { display:block; font-size:12px; color:var(--jp-ui-font-color2,#52606d); }
+.nfvlab-tiles b { display:block; font-size:18px; font-weight:600; font-variant-numeric:tabular-nums; }
+.nfvlab-frame { position:relative; }
+.nfvlab-frame img { display:block; width:100%; height:auto; background:#fff; }
+.nfvlab-broken img { opacity:.3; }
+.nfvlab-alert { position:absolute; inset:12% 8% auto 8%; padding:12px 16px; background:#fff4f0; color:#5f1200;
+  border:1px solid #d55e00; border-left-width:6px; border-radius:4px; font-size:14px; }
+.nfvlab-alert ul { margin:6px 0 0; padding-left:20px; }
+.nfvlab-foot { display:flex; align-items:center; min-height:34px; overflow:visible; width:100%; }
+.nfvlab-status { flex:1 1 auto; min-width:0; }
+.nfvlab-status .widget-html-content { white-space:nowrap; overflow:hidden; text-overflow:ellipsis; }
+.nfvlab-bar { flex:0 0 110px; width:110px; margin:0 12px; }
+.nfvlab-links { flex:0 0 auto; }
+.nfvlab-links a { margin-left:12px; color:var(--jp-content-link-color,#0b5fa5); text-decoration:underline; }
+.nfvlab-code pre { margin:0; padding:8px 10px; overflow:auto; font-size:13px; line-height:1.4;
+  user-select:all; }
+</style>"""
+
+
+class Board:
+    """Controls at the left, key results and picture at the right, more parameters and Python below."""
+
+    def __init__(
+        self,
+        groups: Mapping[str, Sequence[ipw.Widget]],
+        presets: Sequence[str],
+        *,
+        size: tuple[int, int],
+        choose: Callable[[str], None],
+        reset: Callable[[], None],
+        more: Callable[[], Sequence[ipw.Widget]] | None,
+    ) -> None:
+        self.size, self._fill = size, more
+        self.preset = ipw.Dropdown(options=list(presets), tooltip="Scenario: where the sliders start")
+        self.preset.observe(lambda change: choose(change["new"]), "value")
+        self.reset = ipw.Button(description="Reset", tooltip="Reset every parameter to the scenario's")
+        self.reset.on_click(lambda _: reset())
+        self.reset.layout.width = "76px"
+        self.picture, self.status, self.links, self.code = (ipw.HTML() for _ in range(4))
+        self.bar = ipw.IntProgress(min=0, max=100, tooltip="Monte Carlo progress")
+        self.bar.layout.visibility = "hidden"
+        self._state: tuple[bytes, str, Mapping[str, str]] = (b"", "", {})
+        self.root = self._arrange(groups)
+
+    def _arrange(self, groups: Mapping[str, Sequence[ipw.Widget]]) -> ipw.Box:
+        label = ipw.HTML("Scenario").add_class("nfvlab-label")
+        top = ipw.HBox([label, self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
+        rows: list[ipw.Widget] = [top]
+        for title, members in groups.items():
+            rows += [ipw.HTML(escape(title)).add_class("nfvlab-group")] if title else []
+            rows += members
+        controls = ipw.VBox(rows).add_class("nfvlab-controls")
+        foot = ipw.HBox(
+            [
+                self.status.add_class("nfvlab-status"),
+                self.bar.add_class("nfvlab-bar"),
+                self.links.add_class("nfvlab-links"),
+            ]
+        ).add_class("nfvlab-foot")
+        stage = ipw.VBox([self.picture.add_class("nfvlab-picture"), foot]).add_class("nfvlab-stage")
+        self.more = ipw.Box().add_class("nfvlab-more")
+        folds = [(self.more, "More parameters")] if self._fill else []
+        folds.append((self.code.add_class("nfvlab-code"), "Python"))
+        fold = ipw.Accordion([widget for widget, _ in folds], titles=[title for _, title in folds])
+        fold.observe(self._opened, "selected_index")
+        self.fold = fold.add_class("nfvlab-wide")
+        sheet = ipw.HTML(_SHEET)
+        sheet.layout.display = "none"
+        return ipw.Box([sheet, controls, stage, self.fold]).add_class("nfvlab-panel")
+
+    def _opened(self, change: Any) -> None:
+        if self._fill and change["new"] == 0 and not self.more.children:
+            self.more.children = tuple(
+                self._fill()
+            )  # thirty sliders nobody may look at are made when they are
+
+    @property
+    def png(self) -> bytes:
+        """The picture shown."""
+        return self._state[0]
+
+    def show(self, png: bytes, alt: str, results: Mapping[str, str]) -> None:
+        """The picture and the key results of a good state."""
+        self._state = (png, alt, results)
+        self.picture.value = self._html()
+
+    def complain(self, heading: str, problems: Sequence[str]) -> None:
+        """A broken rule, over the last good picture."""
+        items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
+        self.picture.value = self._html(
+            f'<div class="nfvlab-alert" role="alert"><b>{escape(heading)}</b><ul>{items}</ul></div>'
+        )
+
+    def _html(self, alert: str = "") -> str:
+        png, alt, results = self._state
+        tiles = "".join(f"<div>{_tile(key, value)}</div>" for key, value in results.items())
+        image = ""
+        if png:
+            width, height = self.size
+            source = base64.b64encode(png).decode("ascii")
+            image = (
+                f'<img alt="{escape(alt)}" width="{width}" height="{height}" decoding="sync" '
+                f'style="max-width:{width}px" src="data:image/png;base64,{source}">'
+            )
+        broken = " nfvlab-broken" if alert else ""
+        return (
+            f'<div class="nfvlab-tiles">{tiles}</div><div class="nfvlab-frame{broken}">{image}{alert}</div>'
+        )
+
+    def say(self, sentence: str) -> None:
+        """The status sentence, announced by screen readers when it changes."""
+        self.status.value = (
+            f'<span role="status" aria-live="polite" title="{escape(sentence)}">{escape(sentence)}</span>'
+        )
+
+    def progress(self, done: float | None) -> None:
+        """Share of the Monte Carlo that is done; None hides the bar, its place stays."""
+        self.bar.layout.visibility = "hidden" if done is None else "visible"
+        self.bar.value = 0 if done is None else round(100 * done)
+
+    def offer(self, files: Mapping[str, tuple[str, bytes]]) -> None:
+        """Download links: file name -> (media type, contents), as data URIs; none while the state moves."""
+        self.links.layout.visibility = "visible" if files else "hidden"
+        if not files:
+            return  # the old ones keep their place, hidden
+        self.links.value = "".join(
+            f'<a download="{escape(name)}" href="data:{kind};base64,{base64.b64encode(data).decode("ascii")}"'
+            f' title="Download {escape(name)}">{escape(name.rsplit(".", 1)[-1].upper())}</a>'
+            for name, (kind, data) in files.items()
+        )
+
+    def python(self, source: str) -> None:
+        """The code that reproduces the present state."""
+        self.code.value = f'<pre tabindex="0" aria-label="Python code">{escape(source)}</pre>'
+
+
+def _tile(key: str, value: str) -> str:
+    main, _, rest = value.partition(" · ")
+    small = f"<span>{escape(rest)}</span>" if rest else ""
+    return f"<span>{escape(key)}</span><b>{escape(main)}</b>{small}"

@@ -1,0 +1,235 @@
+"""Panel: the state behind a board of sliders; the theory follows them, the Monte Carlo comes after a rest."""
+
+import asyncio
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from . import montecarlo, style
+from .board import Board
+from .controls import Control, control
+from .export import as_csv, as_python, as_text
+from .params import ParamError, Params
+from .picture import Picture
+from .specs import Problem
+
+REST_S = 0.3  # without a change before the Monte Carlo starts
+_worker = ThreadPoolExecutor(
+    1, thread_name_prefix="nfvlab-panel"
+)  # one at a time; compiled loops release the GIL
+
+
+class Panel:
+    """Sliders, picture and key results of one feature; made by `nfvlab.widgets.explore`.
+
+    `params`, `theory` and `samples` are the present state (`samples` is None until the Monte Carlo is done);
+    `error` is the broken rule shown in the panel, or None.
+    """
+
+    def __init__(
+        self,
+        feature: ModuleType,
+        picture: type[Picture],
+        presets: Mapping[str, Params],
+        groups: Mapping[str, Sequence[str]],
+        *,
+        seed: int,
+        n: int,
+        labels: Mapping[str, str],
+    ) -> None:
+        self.feature, self.presets, self.seed, self.n, self.labels = feature, dict(presets), seed, n, labels
+        self.name = feature.__name__.rsplit(".", 1)[-1]
+        self.preset = next(iter(self.presets))
+        self.params = self.presets[self.preset]
+        self.values = {name: getattr(self.params, name) for name in self.params.specs()}
+        self.error: str | None = None
+        self.samples: Any | None = None
+        self.controls: dict[str, Control] = {}
+        self._task: asyncio.Task | None = None
+        self.picture = picture(self.params)
+        rows = {title: [self._control(name).row for name in names] for title, names in groups.items()}
+        rest = [name for name, spec in self.params.specs().items() if spec.kind is not tuple]
+        rest = [name for name in rest if name not in self.controls]
+        size = tuple(round(100 * inches) for inches in self.picture.size)
+        self.board = Board(
+            rows,
+            list(self.presets),
+            size=size,
+            choose=self.choose,
+            reset=self.reset,
+            more=(lambda: [self._control(name).row for name in rest]) if rest else None,
+        )
+        self.refresh()
+
+    # The state
+
+    def set(self, **changes: Any) -> None:
+        """Set fields as their controls would; a value or rule that is broken is shown in the panel."""
+        unknown = [name for name in changes if name not in self.values]
+        if unknown:
+            self.params.replace(**{name: changes[name] for name in unknown})  # raises, with the nearest name
+        self.values.update(changes)
+        for name in changes:
+            if name in self.controls and self.params.specs()[name].check(changes[name])[1] is None:
+                self.controls[name].put(changes[name])
+        self.refresh()
+
+    def choose(self, preset: str) -> None:
+        """Start again from a scenario."""
+        if preset not in self.presets:
+            raise KeyError(f"{preset!r} is not a scenario; the scenarios are {', '.join(self.presets)}")
+        self.preset = preset
+        self.board.preset.value = preset
+        base = self.presets[preset]
+        self.set(**{name: getattr(base, name) for name in self.values})
+
+    def reset(self) -> None:
+        """Back to the chosen scenario."""
+        self.choose(self.preset)
+
+    def refresh(self) -> None:
+        """Bring everything up to date with `values`: the theory now, the Monte Carlo after a rest."""
+        self._cancel()
+        try:
+            params = type(self.params)(**self.values)
+        except ParamError as error:
+            self._complain(
+                "These values break a rule", [self._explain(problem) for problem in error.problems]
+            )
+            return
+        with self._reported("The model failed"):
+            theory = self.feature.analyze(params)
+            self.params, self.theory, self.samples, self.error = params, theory, None, None
+            self._draw()
+        self.board.python(as_python(self.feature, params, seed=self.seed, n=self.n))
+        self.board.offer({})
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._settled()  # plain Python: result() and display() compute the Monte Carlo when asked
+        else:
+            self._task = loop.create_task(self._after_rest())
+
+    # The Monte Carlo
+
+    async def _after_rest(self) -> None:
+        await asyncio.sleep(REST_S)
+        loop, parts = asyncio.get_running_loop(), []
+        with self._reported("The simulation failed"):
+            work = list(montecarlo.steps(self.feature, self.params, seed=self.seed, n=self.n))
+            for done, step in enumerate(work):
+                self.board.progress(done / len(work))
+                parts.append(await loop.run_in_executor(_worker, step))
+            self._accept(montecarlo.pool(parts, self.seed))
+
+    async def settled(self) -> None:
+        """Wait until the Monte Carlo of the present state is done."""
+        if self._task is not None:
+            await self._task
+
+    def result(self, n: int | None = None) -> Any:
+        """The feature's Samples for the present state, computed now if need be; `n` replaces the panel's."""
+        if self.error:
+            raise ParamError(
+                [Problem("panel", self.error, "breaks a rule", "mend it or press Reset")], self.name
+            )
+        if n is not None and n != self.n:
+            return montecarlo.monte_carlo(self.feature, self.params, seed=self.seed, n=n)
+        if self.samples is None:
+            self._cancel()
+            with self._reported("The simulation failed"):
+                self._accept(montecarlo.monte_carlo(self.feature, self.params, seed=self.seed, n=self.n))
+        return self.samples
+
+    def _accept(self, samples: Any) -> None:
+        self.samples = samples
+        self._draw()
+        self._settled()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self.board.progress(None)
+
+    # What it shows
+
+    def headline(self) -> dict[str, str]:
+        """The key results in words, as the tiles above the picture show them."""
+        return self.picture.headline(self.params, self.theory, self.samples)
+
+    def _draw(self) -> None:
+        state = (self.params, self.theory, self.samples)
+        self.board.show(self.picture.draw(*state), self.picture.alt(*state), self.headline())
+
+    def _settled(self) -> None:
+        self.board.progress(None)
+        self.board.offer(
+            {
+                f"{self.name}.csv": ("text/csv", as_csv(self.params, self.theory, self.samples).encode()),
+                f"{self.name}.png": ("image/png", self.board.png),
+            }
+        )
+        results = "; ".join(f"{key} {value}" for key, value in self.headline().items())
+        runs = f" Monte Carlo: {self.samples.n} runs, seed {self.seed}." if self.samples is not None else ""
+        self.board.say(f"{results}.{runs}")
+
+    def _complain(self, heading: str, problems: Sequence[str]) -> None:
+        self.error = "; ".join(problems)
+        self.board.complain(heading, problems)
+        self.board.offer({})
+        self.board.say(f"{heading}. The picture is of the last good state.")
+        self.board.python("".join(f"# {heading}: {problem}\n" for problem in problems))
+
+    def _refused(self, name: str, typed: str, why: str) -> None:
+        self._cancel()
+        self._complain(f"{self._label(name)}: not understood", [why])
+
+    def _explain(self, problem: Problem) -> str:
+        return str(problem).replace(problem.field, f"{self._label(problem.field)} ({problem.field})", 1)
+
+    @contextmanager
+    def _reported(self, heading: str) -> Iterator[None]:
+        """An unforeseen error is a bug: say so in the panel, where it would be lost, and let it go on."""
+        try:
+            yield
+        except Exception as error:
+            self._complain(heading, [f"{type(error).__name__}: {error}"])
+            raise
+
+    def _label(self, name: str) -> str:
+        return self.labels.get(name) or style.words(name)
+
+    def _control(self, name: str) -> Control:
+        if name not in self.controls:
+            spec = self.params.specs()[name]
+            self.controls[name] = control(spec, self._changed, self._refused, self.labels.get(name))
+            self.controls[name].put(self.values[name])
+        return self.controls[name]
+
+    def _changed(self, name: str, value: Any) -> None:
+        self.values[name] = value
+        self.refresh()
+
+    # Display
+
+    def __repr__(self) -> str:
+        """One line of parameters and key results; the Monte Carlo is in it only once it has been computed."""
+        if self.error:
+            return f"{self.name} panel: {self.error}"
+        source = (self.samples if self.samples is not None else self.theory).source_line()
+        return as_text(f"{self.name} panel", self.params, self.headline(), source)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        """The widget, the picture for pages without a kernel, and a line that strict nbval can compare."""
+        if not self.error:
+            self.result()
+        data = dict(self.board.root._repr_mimebundle_())
+        data["text/plain"] = repr(self)
+        data["image/png"] = base64.b64encode(self.picture.canvas.png(level=9)).decode("ascii")
+        width, height = self.board.size
+        alt = self.picture.alt(self.params, self.theory, self.samples)
+        return data, {"image/png": {"width": width, "height": height, "alt": alt}}

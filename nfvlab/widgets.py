@@ -1,0 +1,79 @@
+"""Interactive panels: `explore(feature)` makes sliders, picture and key results from its declarations."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from types import ModuleType
+
+from .panel import Panel
+from .params import Params
+
+__all__ = ["Panel", "explore"]
+
+Fields = Sequence[str] | Mapping[str, Sequence[str]]
+
+
+def explore(
+    feature: ModuleType,
+    *,
+    scenario: str | Params | None = None,
+    fields: Fields | None = None,
+    seed: int = 0,
+    n: int = 20,
+    labels: Mapping[str, str] | None = None,
+) -> Panel:
+    """A panel for a feature: its parameters as sliders, its live picture, presets, Python, CSV and PNG.
+
+    `scenario` is where it starts: a name from `feature.SCENARIOS` or parameters of your own (the first
+    scenario unless given). `fields` chooses and orders the controls, in groups if it is a mapping of heading
+    to names; the rest stands under "More parameters". `n` replications from `seed` make the Monte Carlo;
+    `labels` renames controls. Raises `ValueError` for names that do not exist.
+    """
+    presets = _presets(feature, scenario)
+    kind = type(next(iter(presets.values())))
+    groups = _groups(kind, fields)
+    live = getattr(feature, "figures", None) or importlib.import_module(f"{feature.__name__}.figures")
+    for name in labels or {}:
+        _known(name, kind.specs(), "field")
+    return Panel(feature, live.Live, presets, groups, seed=seed, n=n, labels=dict(labels or {}))
+
+
+def _presets(feature: ModuleType, scenario: str | Params | None) -> dict[str, Params]:
+    """The scenarios, the one to start with first."""
+    known = dict(feature.SCENARIOS)
+    if isinstance(scenario, Params):
+        named = [name for name, p in known.items() if p == scenario]
+        if not named:
+            return {"as given": scenario, **known}
+        scenario = named[0]
+    if scenario is None:
+        return known or {"defaults": feature.Params()}
+    _known(scenario, known, "scenario")
+    return {scenario: known[scenario], **known}
+
+
+def _groups(kind: type[Params], fields: Fields | None) -> dict[str, list[str]]:
+    specs = kind.specs()
+    if fields is None:
+        fields = [name for name, spec in specs.items() if spec.kind is not tuple][:8]
+    groups = (
+        {title: list(names) for title, names in fields.items()}
+        if isinstance(fields, Mapping)
+        else {"": list(fields)}
+    )
+    seen: set[str] = set()
+    for name in (name for names in groups.values() for name in names):
+        _known(name, specs, "field")
+        if name in seen:
+            raise ValueError(f"fields: {name!r} stands twice; a field has one control")
+        if specs[name].kind is tuple:
+            raise ValueError(f"fields: {name!r} is a tuple of parameters; set it through scenario=")
+        seen.add(name)
+    return groups
+
+
+def _known(name: str, known: Mapping[str, object], what: str) -> None:
+    if name not in known:
+        near = get_close_matches(str(name), known, 1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise ValueError(f"{name!r} is not a {what}; {remedy}")
