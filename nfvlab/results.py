@@ -38,11 +38,15 @@ class Claim:
     abs: float = 0.0
     where: str = ""
 
-    def __str__(self) -> str:
+    def words(self, name: str = "") -> str:
+        """The claim in words, its absolute tolerance in the human unit of output `name`."""
         if self.kind != "approx":
             return self.kind if self.kind == "exact" else f"{self.kind} bound"
-        parts = [f"{100 * self.rel:.3g} %"] if self.rel or not self.abs else []
-        return "within " + " + ".join(parts + ([f"{self.abs:.3g}"] if self.abs else []))
+        absolute = human(name, self.abs) if name else f"{self.abs:.3g}"
+        parts = [f"{100 * self.rel:.3g} %" if self.rel else "", absolute if self.abs else ""]
+        return "within " + " + ".join(part for part in parts if part)
+
+    __str__ = words
 
 
 def exact(where: str = "") -> Claim:
@@ -161,7 +165,12 @@ class Theory(_Result):
         fields = type(self).__dataclass_fields__
         rows = []
         for name, (value, claim) in self.outputs().items():
-            row = {"output": name, "value": human(name, value), "claim": str(claim), "where": claim.where}
+            row = {
+                "output": name,
+                "value": human(name, value),
+                "claim": claim.words(name),
+                "where": claim.where,
+            }
             rows.append({**row, "meaning": fields[name].metadata[_KEY][0]})
         return rows
 

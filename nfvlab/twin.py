@@ -40,7 +40,7 @@ class Row:
     def words(self) -> dict[str, str]:
         """The row in human units."""
         shown = {key: human(self.field, getattr(self, key)) for key in ("theory", "monte_carlo", "stderr")}
-        claim = f"{self.claim} ({self.claim.where})" if self.claim.where else str(self.claim)
+        claim = self.claim.words(self.field) + (f" ({self.claim.where})" if self.claim.where else "")
         return {"field": self.field, "claim": claim, **shown, "z": f"{self.z:.2f}", "verdict": self.verdict}
 
 
@@ -129,8 +129,9 @@ def _verdict(claim: Claim, theory: float, seen: float, difference: float, reach:
         return "holds" if math.isnan(theory) and math.isnan(seen) else "fails"  # both: there is no such value
     if math.isnan(reach):
         return "no error bar"
-    slack = reach + (_ROUNDING * max(abs(theory), abs(seen)) if math.isfinite(theory) else 0.0)
-    if claim.kind == "approx":
+    slack = 0.0
+    if math.isfinite(difference):
+        slack = reach + _ROUNDING * max(abs(theory), abs(seen))
         slack += claim.rel * abs(seen) + claim.abs
     too_low, too_high = difference < -slack, difference > slack
     broken = {"lower": too_high, "upper": too_low}.get(claim.kind, too_low or too_high)
