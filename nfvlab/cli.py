@@ -13,7 +13,7 @@ COMMANDS = ("lab", "notebooks", "report", "read", "migration", "record")
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command; each one knows the `run` of the module that added it."""
-    parser = argparse.ArgumentParser(prog="nfvlab", description=nfvlab.__doc__)
+    parser = argparse.ArgumentParser(prog="nfvlab", description=f"{nfvlab.__doc__.split('?')[0]}?")
     parser.add_argument("--version", action="version", version=f"nfvlab {nfvlab.__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -36,6 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args)
     except (ParamError, ReaderError, DataNotFound) as error:
         print(f"nfvlab: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
+        sys.stdout = None
+        return 0
+    except OSError as error:
+        print(f"nfvlab: {error.filename or args}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nfvlab: interrupted", file=sys.stderr)

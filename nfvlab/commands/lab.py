@@ -4,10 +4,12 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from nfvlab.paths import CHECKOUT, DataNotFound, notebooks_dir
 
 START = "00_start_here.ipynb"
+SETTINGS = Path(__file__).parent / "jupyterlab"
 
 
 def add_parser(subparsers) -> None:
@@ -31,12 +33,14 @@ def command(options: list[str]) -> list[str]:
     ours = [
         "--ServerApp.ip=localhost",
         f"--ServerApp.root_dir={CHECKOUT}",
+        f"--LabApp.default_url=/lab/tree/notebooks/{START}",
+        f"--LabApp.app_settings_dir={SETTINGS}",  # no question about news, no look for updates
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     if os.geteuid() == 0:
         ours.append("--allow-root")
-    return [sys.executable, "-m", "jupyterlab", str(start), *ours, *options]
+    return [sys.executable, "-m", "jupyterlab", *ours, *options]
 
 
 def run(args) -> int:
