@@ -43,7 +43,7 @@ FEATURES: tuple[Feature, ...] = (
         2,
         "cat",
         "CAT / CDP",
-        "What does a private share of the last-level cache buy a packet-processing VM beside a noisy neighbour?",
+        "What does its own share of the last-level cache buy a VM beside a noisy neighbour?",
         "02_cat_cdp.ipynb",
     ),
     Feature(
@@ -57,7 +57,7 @@ FEATURES: tuple[Feature, ...] = (
         4,
         "timer",
         "VMX-preemption timer",
-        "How late does a guest's deadline fire, and what does the preemption timer save over the host's hrtimer?",
+        "How late does a guest's deadline fire, and what does the timer save over the host's hrtimer?",
         "04_preemption_timer.ipynb",
     ),
     Feature(

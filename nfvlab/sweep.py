@@ -44,20 +44,20 @@ def sweep(
 ) -> "pandas.DataFrame":
     """Call a feature's `analyze` or `simulate` at every point of a grid around `base`.
 
-    `over` gives each knob its values; several knobs span their Cartesian product, the last one turning fastest.
+    `over` gives each knob its values; several knobs span their Cartesian product, the last turning fastest.
     The table has one row a point, in that order: the knobs, then the outputs (all, or those named), for a
     simulation each with its standard error in `<output>_stderr`.
 
     A simulation takes `n` replications a point and a `seed`; the i-th point uses the i-th child that
-    `numpy.random.SeedSequence(seed)` spawns, so the table is the same to the bit whatever runs it: `executor` is
-    any `concurrent.futures.Executor` (threads, processes, a Dask cluster's `client.get_executor()`).
+    `numpy.random.SeedSequence(seed)` spawns, so the table is the same to the bit whatever runs it: `executor`
+    is any `concurrent.futures.Executor` (threads, processes, a Dask cluster's `client.get_executor()`).
 
-    A progress bar appears if it takes longer than a second; `progress` turns it on at once or off. Points that
-    break a rule, unknown knobs and missing arguments raise one `ParamError` before anything runs.
+    A progress bar appears if it takes longer than a second; `progress` turns it on at once, or off. Points
+    that break a rule, unknown knobs and missing arguments raise one `ParamError` before anything runs.
     """
     random = {"rng", "n"} <= set(inspect.signature(func).parameters)
-    _check_call(func, over, random, seed, n, executor)
-    knobs = {name: list(values) for name, values in over.items()}
+    knobs = {name: _values(values) for name, values in over.items()} if isinstance(over, Mapping) else {}
+    _check_call(func, base, over, knobs, random, seed, n, executor)
     tasks = list(_tasks(base, knobs, seed if random else None, n if random else None))
     rows = _in_order(func, tasks, None if outputs is None else tuple(outputs), executor, progress)
 
@@ -74,7 +74,21 @@ def sweep(
     return frame
 
 
-def _check_call(func: Any, over: Any, random: bool, seed: Any, n: Any, executor: Any) -> None:
+def _values(values: Any) -> list[Any]:
+    """The values of a knob; none if they are not a collection of values."""
+    return [] if isinstance(values, str | bytes) or not isinstance(values, Iterable) else list(values)
+
+
+def _check_call(
+    func: Any,
+    base: Any,
+    over: Any,
+    knobs: Mapping[str, list[Any]],
+    random: bool,
+    seed: Any,
+    n: Any,
+    executor: Any,
+) -> None:
     """Refuse a call that cannot work, with everything that is wrong with it."""
     problems = []
     for name, value in {"seed": seed, "n": n}.items():
@@ -83,12 +97,14 @@ def _check_call(func: Any, over: Any, random: bool, seed: Any, n: Any, executor:
             rule = f"a simulation needs a whole number, at least {least}"
             problems.append(Problem(name, value, rule, "give for example seed=2024, n=100"))
         if not random and value is not None:
-            problems.append(Problem(name, value, f"{func.__name__} draws nothing", f"leave {name} out"))
-    if not isinstance(over, Mapping) or not over:
+            problems.append(Problem(name, value, "a theory draws nothing", f"leave {name} out"))
+    if not isinstance(base, Params):
+        problems.append(Problem("base", base, "must be a set of parameters", "give the feature's Params()"))
+    if not knobs:
         problems.append(Problem("over", over, "must name at least one knob", "write over={knob: [values]}"))
-    for name, values in over.items() if isinstance(over, Mapping) else ():
-        if isinstance(values, str | bytes) or not isinstance(values, Iterable) or not np.size(values):
-            problems.append(Problem(name, values, "must be a list of values", "write [one, another]"))
+    for name in knobs:
+        if not knobs[name]:
+            problems.append(Problem(name, over[name], "must be a list of values", "write [one, another]"))
     if executor is not None and not isinstance(executor, Executor):
         remedy = "give a ThreadPoolExecutor, a ProcessPoolExecutor or a Dask client.get_executor()"
         problems.append(Problem("executor", executor, "must be a concurrent.futures.Executor", remedy))
