@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nfvlab.kernels import pagemap, writes
-from nfvlab.precopy.memory import layout, nonzero_pages
+from nfvlab.precopy.memory import guest_memory, layout
 from nfvlab.precopy.params import Params, ram_pages
 
 SECOND = 1e9
@@ -42,7 +42,7 @@ class Guest:
 
     def __post_init__(self):
         if self.nonzero is None:
-            self.nonzero = nonzero_pages(self.p, self.rng)
+            self.nonzero = guest_memory(self.p, self.rng).nonzero
         self.dirty_log = pagemap.zeros(ram_pages(self.p))
         where = layout(self.p)
         self.application = Writer(*where.working_set, application_rate_per_s(self.p))

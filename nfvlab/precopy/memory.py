@@ -43,20 +43,36 @@ def layout(p: Params) -> Layout:
     return Layout((span, stale), (span, touched), (working_set, wss), (0, background), (pages - top, top))
 
 
-def nonzero_pages(p: Params, rng: np.random.Generator) -> np.ndarray:
-    """Bitmap of the pages that are not zero when the migration starts; uint64, one bit a page of all RAM blocks."""
-    words = pagemap.zeros(ram_pages(p))
+@dataclass(frozen=True)
+class Memory:
+    """Bitmaps over the pages of all RAM blocks when the migration starts: uint64, one bit a page.
+
+    nonzero: pages whose content is not zero. used: pages that the guest's kernel or an application holds.
+    """
+
+    nonzero: np.ndarray
+    used: np.ndarray
+
+
+def guest_memory(p: Params, rng: np.random.Generator) -> Memory:
+    """The guest's memory: what is used, and what is not zero although it is free."""
     where = layout(p)
-    _scatter(words, where.touched[0], p.boot_low_pages, rng)
-    _fill(words, where.stale)
-    _fill(words, where.touched, p.touched_content == "random")
-    _fill(words, where.working_set)
-    _fill(words, where.top)
+    used = pagemap.zeros(ram_pages(p))
+    _scatter(used, where.touched[0], p.boot_low_pages, rng)
+    _fill(used, where.top)
     low = max(sum(where.stale), sum(where.touched), sum(where.working_set))
     room = where.top[0] - low - p.boot_middle_pages
     middle = low + int(rng.integers(0, max(room, 0) + 1))
-    _fill(words, (middle, p.boot_middle_pages))
-    return words
+    _fill(used, (middle, p.boot_middle_pages))
+    nonzero = used.copy()
+    _fill(nonzero, where.stale)
+    _fill(nonzero, where.touched, p.touched_content == "random")
+    _fill(nonzero, where.working_set)
+    if not p.touched_freed:
+        _fill(used, where.touched)
+    _fill(used, where.working_set)
+    _fill(used, (int(p.ram_bytes // PAGE_BYTES), p.rom_pages))
+    return Memory(nonzero, used)
 
 
 def _fill(words, region, nonzero=True):

@@ -13,54 +13,12 @@ import numpy as np
 from nfvlab.kernels import pagemap, pipe
 from nfvlab.precopy.guest import Guest
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES, Params, ram_pages
-from nfvlab.units import GiB, s
+from nfvlab.precopy.ramblocks import BlockNames
+from nfvlab.precopy.totals import Row, Totals
+from nfvlab.units import GiB, ms, s
 
 END_OF_SECTION_BYTES = 8
-BLOCK_NAME_BYTES = 8
 BULK, ITERATE, STOPPED = "bulk", "iterate", "stop-and-copy"
-
-
-@dataclass
-class Totals:
-    """What query-migrate reports at the end, in nfvlab's units."""
-
-    total_time_ns: float = math.nan
-    downtime_ns: float = math.nan
-    pause_ns: float = math.nan
-    setup_time_ns: float = 0.0
-    transferred_bytes: float = 0.0
-    precopy_bytes: float = 0.0
-    downtime_bytes: float = 0.0
-    remaining_bytes: float = 0.0
-    ram_bytes: float = 0.0
-    normal_pages: int = 0
-    duplicate_pages: int = 0
-    dirty_sync_count: int = 0
-    dirty_pages_per_s: float = 0.0
-    throughput_bytes_per_s: float = 0.0
-    pages_per_s: float = 0.0
-    throttle_frac: float = 0.0
-    converged: bool = False
-    stopped_at_ns: float = math.nan
-
-    @property
-    def normal_bytes(self) -> float:
-        """Bytes of page content sent."""
-        return self.normal_pages * PAGE_BYTES
-
-
-@dataclass
-class Row:
-    """One line of the timeline: the state at the end of a window."""
-
-    t_ns: float
-    phase: str
-    sent_bytes: float
-    transferred_bytes: float
-    remaining_pages: int
-    dirty_pages_per_s: float
-    throttle_frac: float
-    dirty_sync_count: int
 
 
 @dataclass
@@ -81,6 +39,7 @@ class MigrationThread:
         self.seen = pagemap.zeros(self.pages)
         self.left = self.pages
         self.cursor = 0
+        self.names = BlockNames(self.pages - p.rom_pages, self.pages)
         self.now_ns = 0.0
         self.clock = np.zeros(3)
         self.pipe = pipe.new_ring()
@@ -90,22 +49,28 @@ class MigrationThread:
         self.threshold_bytes = 0.0
         self.dirtied_pages = 0
         self.dirty_rate_high_count = 0
-        self.last_sync_ns = math.nan
+        self.last_rates_ns = math.nan
+        self.throttle_tick_ns = p.throttle_sync_ns
+        self.syncs_at_tick = 0
         self.sent_at_sync = 0.0
         self.sizes = np.array([ZERO_PAGE_BYTES, HEADER_BYTES + PAGE_BYTES, HEADER_BYTES + PAGE_BYTES], dtype=float)
 
     def run(self) -> Totals:
         """Migrate, or give up."""
         self.totals.ram_bytes = self.pages * PAGE_BYTES
-        self.elapse(self.p.setup_ns)
-        self.totals.setup_time_ns = self.now_ns
-        self.bitmap_sync()
         self.start_window()
+        self.elapse(self.p.setup_ns)
+        self.bitmap_sync()
+        self.totals.setup_time_ns = self.now_ns
         while self.now_ns < self.p.give_up_ns:
+            self.throttle_sync()
             if not self.rate_limited() and self.iteration_run():
                 return self.finish(converged=True)
             self.rate_limit()
         return self.finish(converged=False)
+
+    def begin_bulk(self) -> None:
+        """What happens between the first synchronisation and the first page: nothing, in plain pre-copy."""
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -116,6 +81,7 @@ class MigrationThread:
         self.now_ns += dt_ns
 
     def start_window(self) -> None:
+        """update_iteration_initial_status; the first window opens before the set-up."""
         self.window_start_ns = self.now_ns
         self.window_sent = self.totals.transferred_bytes
         self.window_pages = self.pages_sent()
@@ -130,7 +96,8 @@ class MigrationThread:
         self.update_counters()
         if self.rate_limited():
             rest = self.window_start_ns + self.p.window_ns - self.now_ns
-            self.elapse(max(rest, 0.0) + self.rng.exponential(self.p.wakeup_ns) if self.p.wakeup_ns else max(rest, 0.0))
+            late = self.rng.exponential(self.p.wakeup_ns) if self.p.wakeup_ns else 0.0
+            self.elapse(max(rest, 0.0) + late)
             self.update_counters()
 
     def update_counters(self) -> None:
@@ -181,17 +148,42 @@ class MigrationThread:
         return float(self.left * PAGE_BYTES)
 
     def save_iterate(self) -> None:
-        """ram_save_iterate: send until the budget is spent, nothing is left, or MAX_WAIT has passed."""
-        self.send(self.rate_limit_bytes - self.rate_limit_used, self.now_ns + self.p.iterate_max_ns)
+        """ram_save_iterate: send until the budget is spent, nothing is left, or more than MAX_WAIT whole ms passed."""
+        longest_ns = (self.p.iterate_max_ns // ms + 1) * ms
+        self.send(self.rate_limit_bytes - self.rate_limit_used, self.now_ns + longest_ns)
+        self.put(END_OF_SECTION_BYTES)
+
+    def put(self, sent_bytes: float) -> None:
+        """Count bytes of the stream."""
+        self.totals.transferred_bytes += sent_bytes
+        self.rate_limit_used += sent_bytes
 
     def send(self, budget: float, deadline_ns: float) -> None:
         """Walk the bitmap from the cursor within a budget of bytes and time."""
-        p, t = self.p, self.totals
-        speed = self.host_speed()
+        costs = self.page_costs()
+        put = 0.0
+        while True:
+            put += self.walk(budget - put, min(deadline_ns, self.now_ns + self.slice_ns()), costs)
+            if not self.left or put > budget or self.now_ns >= deadline_ns:
+                break
+        self.totals.transferred_bytes += put + END_OF_SECTION_BYTES
+        self.rate_limit_used += put + END_OF_SECTION_BYTES
+
+    def slice_ns(self) -> float:
+        """The longest walk between two looks at what else changes the bitmap."""
+        return math.inf
+
+    def page_costs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Times at source, link and destination of a zero, a new and a repeated page, for the next iteration."""
+        p, speed = self.p, self.host_speed()
         link_ns = s / (p.link_bytes_per_s * p.link_share_frac)
         produce = np.array([p.zero_scan_ns, p.send_ns, p.send_ns]) * speed
         transport = self.sizes * link_ns + np.array([0.0, p.link_page_ns, p.link_page_ns])
         consume = np.array([p.zero_load_ns, p.first_touch_ns, p.again_ns]) * speed
+        return produce, transport, consume
+
+    def walk(self, budget: float, deadline_ns: float, costs: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
+        """Send pages until a limit is passed; returns the bytes."""
         self.clock[0] = self.now_ns
         sent, put, self.cursor, self.left = pipe.walk(
             self.bitmap,
@@ -203,17 +195,14 @@ class MigrationThread:
             float(deadline_ns),
             self.clock,
             *self.pipe,
-            float(p.socket_bytes),
+            float(self.p.socket_bytes),
             self.sizes,
-            produce,
-            transport,
-            consume,
+            *costs,
         )
-        t.duplicate_pages += int(sent[pipe.LIGHT])
-        t.normal_pages += int(sent[pipe.NEW] + sent[pipe.AGAIN])
-        t.transferred_bytes += put + END_OF_SECTION_BYTES
-        self.rate_limit_used += put + END_OF_SECTION_BYTES
-        self.elapse(self.clock[0] - self.now_ns)
+        self.totals.duplicate_pages += int(sent[pipe.LIGHT])
+        self.totals.normal_pages += int(sent[pipe.NEW] + sent[pipe.AGAIN])
+        self.elapse(float(self.clock[0]) - self.now_ns)
+        return put
 
     def host_speed(self) -> float:
         """How much slower than average the hosts are for the next iteration: log-normal with mean 1."""
@@ -231,21 +220,21 @@ class MigrationThread:
     def bitmap_sync(self) -> None:
         """migration_bitmap_sync: merge the dirty log into the bitmap; once a second, the rates and the throttle."""
         self.totals.dirty_sync_count += 1
-        self.sync_times_ns.append(float(self.now_ns))
+        self.sync_times_ns.append(self.now_ns)
+        if math.isnan(self.last_rates_ns):
+            self.last_rates_ns = self.now_ns
         self.elapse(self.p.sync_ns + self.p.sync_per_gib_ns * self.p.ram_bytes / GiB)
         fresh, _ = pagemap.absorb(self.bitmap, self.guest.dirty_log)
         self.left += fresh
         self.dirtied_pages += fresh
-        if math.isnan(self.last_sync_ns):
-            self.last_sync_ns = self.now_ns
-        since = self.now_ns - self.last_sync_ns
+        since = self.now_ns - self.last_rates_ns
         if self.totals.dirty_sync_count > 1 and self.phase == BULK:
             self.phase = ITERATE
         if since > s:
             self.trigger_throttle()
             self.totals.dirty_pages_per_s = self.dirtied_pages / since * s
             self.dirtied_pages = 0
-            self.last_sync_ns = self.now_ns
+            self.last_rates_ns = self.now_ns
             self.sent_at_sync = self.totals.transferred_bytes
 
     def trigger_throttle(self) -> None:
@@ -261,6 +250,15 @@ class MigrationThread:
         throttle = self.guest.throttle
         more = throttle + self.p.throttle_increment_frac if throttle else self.p.throttle_initial_frac
         self.guest.throttle = self.totals.throttle_frac = min(more, self.p.throttle_max_frac)
+
+    def throttle_sync(self) -> None:
+        """cpu_throttle_dirty_sync_timer_tick: under auto-converge, a sync if none came since the last tick."""
+        if not self.p.auto_converge or not self.p.throttle_sync_ns or self.now_ns < self.throttle_tick_ns:
+            return
+        if 1 < self.totals.dirty_sync_count == self.syncs_at_tick:
+            self.bitmap_sync()
+        self.syncs_at_tick = self.totals.dirty_sync_count
+        self.throttle_tick_ns = self.now_ns + self.p.throttle_sync_ns
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -278,7 +276,7 @@ class MigrationThread:
             self.elapse(self.p.dirty_log_stop_ns)
         t.downtime_bytes = t.transferred_bytes - t.precopy_bytes
         t.downtime_ns = self.now_ns - t.stopped_at_ns
-        t.pause_ns = max(self.now_ns, self.clock[2]) + self.p.resume_ns - t.stopped_at_ns
+        t.pause_ns = max(self.now_ns, float(self.clock[2])) + self.p.resume_ns - t.stopped_at_ns
 
     def finish(self, *, converged: bool) -> Totals:
         """Close the books."""
