@@ -159,6 +159,13 @@ class Params(Host):
     throttle_max_frac: float = param(
         0.99, "max-cpu-throttle", domain=(0.01, 0.99), typical=(0.5, 0.99), source=MIGRATION_JSON
     )
+    throttle_sync_ns: float = param(
+        0.0,
+        "period of the throttle's own look at the dirty log; 0 is off",
+        domain=(0, 1000 * s),
+        typical=(0, 10 * s),
+        source="QEMU migration/cpu-throttle.c: 5 s since 9.2, none before",
+    )
     dirty_log_stop_deferred: bool = param(
         True,
         "dirty logging is stopped after the guest runs again, not while it is stopped",
