@@ -133,5 +133,5 @@ def show(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, int) and value.bit_length() > 128:
-        return f"a number of about {value.bit_length() * 3 // 10} digits"
+        return f"a number of about {int(value.bit_length() * 0.30103) + 1} digits"
     return repr(printable(value, 60)) if isinstance(value, str) else repr(value)

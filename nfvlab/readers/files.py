@@ -29,6 +29,7 @@ _MAGIC = {
     b"PK\x03\x04": ("zip", "unzip"),
 }
 _BLANK = re.compile(r"[ \t\r\n]*")
+_BEGUN = re.compile(r"-|[.eE][+-]?|t|tr|tru|f|fa|fal|fals|n|nu|nul")  # of a number or a literal
 _UTF16_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _OPEN = {
     errno.ENOENT: ("no such file", "Check the path"),
@@ -201,10 +202,8 @@ def _check(value: Any) -> None:
 
 
 def _not_json(path: str | os.PathLike, text: str, error: json.JSONDecodeError) -> ReaderError:
-    ends = error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip())
-    if ends or text[error.pos :].strip() in {
-        word[:n] for word in ("true", "false", "null", "-") for n in range(1, 5)
-    }:
+    rest = text[error.pos :].strip()
+    if error.msg.startswith("Unterminated string") or not rest or _BEGUN.fullmatch(rest):
         return ReaderError(path, text.count("\n") + 1, "the file ends in the middle (truncated)", AGAIN)
     near = printable(text[error.pos : error.pos + 20].split("\n")[0])
     what = f"not JSON: {error.msg.lower()} at column {error.colno}, near {near!r}"

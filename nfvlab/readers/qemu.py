@@ -173,7 +173,7 @@ def _final(rows: list[Row], notes: list[str]) -> dict[str, Any]:
         if timed is not None:
             final["total_time_ns"] = rows[timed].words["total_time_ns"]
             notes.append(f"{last} has no total-time yet: it is that of {_place(rows, timed)}")
-    return final
+    return {f.word: final[f.word] for f in FIELDS if f.word in final}
 
 
 _TOTALS = {f.word for f in FIELDS if f.section != ""}

@@ -173,7 +173,8 @@ def numbers(holder, table, check: Checker, at: tuple, made: dict) -> None:
 
 def rest(holder: Mapping[str, Any], known: set[str], prefix: str, other: dict) -> None:
     """Keep what is not known under its own name."""
-    other.update({f"{prefix}/{k}": without_hosts(v) for k, v in holder.items() if k not in known})
+    unknown = without_hosts({key: value for key, value in holder.items() if key not in known})
+    other.update({f"{prefix}/{key}": value for key, value in unknown.items()})
 
 
 def _tuple(rows: list, i: int, kinds: tuple, check: Checker, at: tuple) -> list | None:

@@ -131,7 +131,8 @@ def from_reply(reply: Mapping[str, Any], check: Checker, at: tuple) -> tuple[dic
 def _take(holder, section, name, check, at, words, other):
     field = _OF[section].get(name)
     if field is None:
-        other[f"{section}/{name}" if section else name] = without_hosts(holder[name])
+        unknown = without_hosts({name: holder[name]})
+        other.update({f"{section}/{key}" if section else key: value for key, value in unknown.items()})
     elif holder[name] not in _UNMEASURED.get(name, ()):
         limit = {} if field.high is None else {"high": field.high}
         value = check.number(holder, name, at, scale=field.scale or 1, whole=field.whole, **limit)

@@ -1,0 +1,255 @@
+"""Recording a live migration of one's own QEMU: query-migrate polled over QMP, each reply kept as it comes.
+
+The recorder only asks (`ASKED` lists every command it sends): it starts no migration and sets nothing. Every
+reply goes to the file and is flushed, so what there is survives QEMU's end, a full disk and our own.
+
+Lines (schema nfvlab-qemu-polls/1): a header with what QEMU was set to; {"t_ms", "return": reply} a reply,
+{"t_ms", "event", "data"} an event; {"end": {"outcome", "t_ms", "replies"}}. t_ms counts from the start of
+the migration as QEMU dates it (a reply's arrival less its total-time); it is null while that is not known.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from nfvlab.readers.errors import ReaderError, printable
+from nfvlab.units import ms
+
+SCHEMA = "nfvlab-qemu-polls/1"
+ASKED_ONCE = (
+    "query-version",
+    "query-status",
+    "query-migrate-capabilities",
+    "query-migrate-parameters",
+    "query-memory-size-summary",
+    "query-cpus-fast",
+)
+ASKED = ("qmp_capabilities", *ASKED_ONCE, "query-migrate")
+EVENTS = ("STOP", "RESUME", "MIGRATION", "MIGRATION_PASS", "SHUTDOWN")
+ENDED = ("completed", "failed", "cancelled")
+CONNECT_S = 5.0
+SETTLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How a recording ended.
+
+    outcome : completed, failed, cancelled; gone (QEMU went away), stopped (by a signal)
+    replies : query-migrate replies in the file
+    """
+
+    path: str
+    outcome: str
+    replies: int
+
+
+class _Gone(Exception):
+    """QEMU, or its monitor, went away."""
+
+
+def record_migration(
+    qmp: str,
+    output: str | os.PathLike,
+    *,
+    interval_ns: float = 50 * ms,
+    next_one: bool = False,
+    force: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Recorded:
+    """Poll query-migrate every interval_ns until the migration ends, QEMU goes away, or SIGINT or SIGTERM.
+
+    qmp : path of the QMP socket, or host:port
+    next_one : if a migration has already ended, wait for the next instead of recording that end
+    force : replace `output` if it exists
+    `ReaderError` if the socket or the output cannot be used; what is recorded by then stays.
+    """
+    return asyncio.run(_record(qmp, output, interval_ns / 1e9, next_one, force, say))
+
+
+async def _record(qmp, output, interval_s, next_one, force, say) -> Recorded:
+    client, stop = await _connect(qmp), asyncio.Event()
+    from qemu.qmp import EventListener
+
+    listener = EventListener(EVENTS)
+    client.register_listener(listener)
+    try:
+        header = {"schema": SCHEMA, "interval_ms": interval_s * 1e3, **await _settings(client, qmp)}
+        with _open(output, force) as file, _signals(stop):
+            tape = _Tape(file, output, listener)
+            tape.write(header)
+            say("waiting for a migration (Ctrl-C ends the recording)")
+            outcome = await _poll(client, tape, stop, interval_s, next_one, say)
+            tape.end(outcome)
+    except _Gone as gone:
+        raise ReaderError(qmp, None, str(gone), "Start QEMU again, then the recorder") from None
+    finally:
+        with contextlib.suppress(Exception):  # it re-raises why the connection ended, which we know
+            await asyncio.wait_for(client.disconnect(), CONNECT_S)
+    return Recorded(os.fsdecode(output), outcome, tape.replies)
+
+
+async def _connect(qmp: str):
+    from qemu.qmp import QMPClient, QMPError
+
+    client = QMPClient("nfvlab")
+    found = re.fullmatch(r"(?:tcp:)?(\[[0-9A-Fa-f:.]+\]|[^/:\s]+):(\d{1,5})", qmp)
+    address = (found[1].strip("[]"), int(found[2])) if found and not os.path.exists(qmp) else qmp
+    busy = "If another client (libvirt?) holds it, give QEMU a second one: -qmp unix:PATH,server=on,wait=off"
+    try:
+        await asyncio.wait_for(client.connect(address), CONNECT_S)
+    except TimeoutError:
+        raise ReaderError(qmp, None, f"no QMP greeting within {CONNECT_S:g} s", busy) from None
+    except (QMPError, OSError, ValueError, OverflowError) as error:
+        why = printable(str(getattr(error, "exc", None) or error))
+        start = "Start QEMU with -qmp unix:PATH,server=on,wait=off and give that path"
+        raise ReaderError(qmp, None, f"cannot talk QMP to it: {why}", start) from None
+    return client
+
+
+async def _ask(client, command: str) -> Any:
+    """One reply; None where QEMU does not know the command."""
+    from qemu.qmp import ExecuteError, QMPError
+
+    try:
+        return await client.execute(command)
+    except ExecuteError:
+        return None
+    except (QMPError, OSError, EOFError) as error:
+        raise _Gone(f"QEMU went away: {printable(str(error)) or type(error).__name__}") from None
+
+
+async def _settings(client, qmp: str) -> dict[str, Any]:
+    settings = {command: await _ask(client, command) for command in ASKED_ONCE}
+    state = settings["query-status"]
+    if isinstance(state, dict) and state.get("status") == "inmigrate":
+        what = "this QEMU waits for an incoming migration: it is the destination"
+        raise ReaderError(qmp, None, what, "Give the source's QMP socket")
+    return settings
+
+
+def _open(output, force: bool) -> TextIO:
+    try:
+        return open(output, "w" if force else "x", encoding="utf-8")
+    except FileExistsError:
+        raise ReaderError(output, None, "it exists already", "Choose another name, or --force") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ReaderError(output, None, f"cannot write to it: {why}", "Choose another place") from None
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event):
+    """SIGINT and SIGTERM set `stop`, where signals can be handled (the main thread)."""
+    loop, handled = asyncio.get_running_loop(), []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+            handled.append(number)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+async def _poll(client, tape: "_Tape", stop: asyncio.Event, interval_s: float, next_one: bool, say) -> str:
+    """Outcome of the migration; every reply and event is on the tape by then."""
+    loop = asyncio.get_running_loop()
+    tick, old, seen, give_up = loop.time(), None, None, None
+    while not stop.is_set():
+        try:
+            reply = await _unless(stop, _ask(client, "query-migrate"))
+        except _Gone as gone:
+            say(str(gone))
+            return "gone"
+        if stop.is_set():
+            break
+        if not isinstance(reply, dict):
+            say("QEMU does not answer query-migrate")
+            return "gone"
+        status = reply.get("status", "none")
+        if seen is None and next_one and status in ENDED:
+            old = reply
+        if status != seen:
+            say(f"status {printable(str(status))}" + (", of an earlier migration" if reply == old else ""))
+        seen = status
+        if status != "none" and reply != old:
+            old = None
+            tape.reply(reply)
+            if status in ENDED:
+                give_up = give_up or loop.time() + SETTLE_S
+                if _settled(reply) or loop.time() > give_up:
+                    return status
+        tick = max(tick + interval_s, loop.time())
+        await _unless(stop, asyncio.sleep(tick - loop.time()))
+    return "stopped"
+
+
+def _settled(reply: dict) -> bool:
+    """Whether QEMU has computed the totals that it shows only after `completed`."""
+    ram = reply.get("ram")
+    return reply.get("status") != "completed" or bool(
+        reply.get("total-time") and isinstance(ram, dict) and ram.get("transferred")
+    )
+
+
+async def _unless(stop: asyncio.Event, work) -> Any:
+    """The result of `work`, or None once `stop` is set."""
+    doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        for task in (doing, waiting):
+            task.cancel()
+        await asyncio.gather(doing, waiting, return_exceptions=True)
+
+
+class _Tape:
+    """The file, and the clock that begins with the migration."""
+
+    def __init__(self, file: TextIO, path: str | os.PathLike, listener):
+        self.file, self.path, self.listener = file, path, listener
+        self.replies = 0
+        self.zero: float | None = None
+
+    def write(self, line: dict) -> None:
+        try:
+            self.file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self.file.flush()
+        except OSError as error:
+            what = f"writing failed after {self.replies} replies: {error.strerror}"
+            raise ReaderError(self.path, None, what, "Make room; what was written can be read") from None
+
+    def now(self) -> float | None:
+        return None if self.zero is None else round((time.monotonic() - self.zero) * 1e3, 3)
+
+    def reply(self, reply: dict) -> None:
+        total_ms = reply.get("total-time")
+        if self.zero is None and isinstance(total_ms, int | float):
+            self.zero = time.monotonic() - total_ms / 1e3
+        self.write({"t_ms": self.now(), "return": reply})
+        self.replies += 1
+        if self.zero is not None:
+            self.events()
+
+    def events(self) -> None:
+        """Write the events that came, dated by QEMU's own clock."""
+        for event in self.listener.clear():
+            stamp, at = event.get("timestamp", {}), self.now()
+            if at is not None and isinstance(stamp.get("seconds"), int):
+                since = time.time() - stamp["seconds"] - stamp.get("microseconds", 0) / 1e6
+                at = round(at - since * 1e3, 3)
+            self.write({"t_ms": at, "event": event["event"], "data": event.get("data", {})})
+
+    def end(self, outcome: str) -> None:
+        self.events()
+        self.write({"end": {"outcome": outcome, "t_ms": self.now(), "replies": self.replies}})
