@@ -74,7 +74,7 @@ def visit_zipf(log, content, start, size, exponent, stride, visits, rng):
         rank = 1
         while size > 1:
             u = highest + rng.random() * (lowest - highest)
-            rank = min(size, max(1, int(_h_inverse(u, exponent) + 0.5)))
+            rank = int(min(float(size), max(1.0, _h_inverse(u, exponent) + 0.5)))
             if u >= _h_integral(rank + 0.5, exponent) - math.exp(-exponent * math.log(rank)):
                 break
         _mark(log, content, start + (rank - 1) * stride % size)

@@ -39,7 +39,7 @@ def layout(p: Params) -> Layout:
     span = max(span, p.boot_low_pages)
     working_set = span if p.touched_freed else span + touched
     background = min(int(p.background_wss_bytes // PAGE_BYTES), span)
-    stale = min(p.boot_stale_pages, pages - top - span)
+    stale = min(p.boot_stale_pages, pages - top - p.boot_middle_pages - span)
     return Layout((span, stale), (span, touched), (working_set, wss), (0, background), (pages - top, top))
 
 

@@ -1,4 +1,4 @@
-"""What one page costs: bytes on the wire, and times at source, link and destination, as the hosts happen to run."""
+"""What one page costs: bytes on the wire, and times at source, link and destination."""
 
 import math
 

@@ -203,10 +203,11 @@ class Params(Host):
                 f"the working set fits beside the booted system ({human('ram_bytes', boot)})",
                 "lower wss_bytes or raise ram_bytes",
             )
-        if self.background_wss_bytes > boot:
+        low = self.boot_low_pages * PAGE_BYTES
+        if self.background_wss_bytes > low:
             yield self.problem(
                 "background_wss_bytes",
-                f"the kernel writes to its own pages only ({human('ram_bytes', boot)} of boot_*_pages)",
+                f"the kernel writes to its own low pages only ({human('ram_bytes', low)} of boot_low_pages)",
                 "lower background_wss_bytes or raise boot_low_pages",
             )
         if self.write_rate_per_s > 0 and self.wss_bytes < PAGE_BYTES:
