@@ -70,7 +70,7 @@ def set_range(words, start, stop):
     while start < stop:
         w = start >> 6
         end = min(stop, (w + 1) << 6)
-        words[w] |= _span(start & _LOW6, end - (w << 6))
+        words[w] |= np.uint64(_span(start & _LOW6, end - (w << 6)))
         start = end
 
 
@@ -81,7 +81,7 @@ def clear_range(words, start, stop):
     while start < stop:
         w = start >> 6
         end = min(stop, (w + 1) << 6)
-        mask = _span(start & _LOW6, end - (w << 6))
+        mask = np.uint64(_span(start & _LOW6, end - (w << 6)))
         cleared += popcount(words[w] & mask)
         words[w] &= ~mask
         start = end
@@ -95,7 +95,7 @@ def count_range(words, start, stop):
     while start < stop:
         w = start >> 6
         end = min(stop, (w + 1) << 6)
-        total += popcount(words[w] & _span(start & _LOW6, end - (w << 6)))
+        total += popcount(words[w] & np.uint64(_span(start & _LOW6, end - (w << 6))))
         start = end
     return total
 
@@ -142,12 +142,15 @@ def runs(words, n_items):
     lengths = np.empty(1024, dtype=np.int64)
     found = 0
     begin = -1
-    for item in range(n_items + 1):
-        if item < n_items and item & _LOW6 == 0:
+    item = 0
+    while item <= n_items:
+        on = False
+        if item < n_items:
             word = words[item >> 6]
-            if (word == 0 and begin < 0) or (word == _ALL and begin >= 0):
+            if item & _LOW6 == 0 and item + 64 <= n_items and word == (_ALL if begin >= 0 else np.uint64(0)):
+                item += 64
                 continue
-        on = item < n_items and (words[item >> 6] >> np.uint64(item & _LOW6)) & _ONE == _ONE
+            on = (word >> np.uint64(item & _LOW6)) & _ONE == _ONE
         if on and begin < 0:
             begin = item
         elif not on and begin >= 0:
@@ -158,4 +161,5 @@ def runs(words, n_items):
             lengths[found] = item - begin
             found += 1
             begin = -1
+        item += 1
     return starts[:found].copy(), lengths[:found].copy()
