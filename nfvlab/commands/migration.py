@@ -67,7 +67,8 @@ def calibrate(args, recordings) -> int:
             observed, rng=np.random.default_rng(args.seed), evaluations=args.evaluations, progress=bar.update
         )
     source = f"nfvlab calibrate migration on {len(observed)} recordings, seed {args.seed}"
-    args.output.write_text(host_text(found.host.to_dict(), title=args.title, source=source), encoding="utf-8")
+    constants = found.host.to_dict() | {"fresh_touch_ns": found.host.first_touch_ns, "fragmentation_frac": 0.0}
+    args.output.write_text(host_text(constants, title=args.title, source=source), encoding="utf-8")
     errors = np.abs(np.expm1(found.log_time))
     print(f"{args.output}: fitted on {len(observed)} recordings ({len(left_out)} left out)")
     print(f"total time: median error {np.median(errors):.1%}, 90th percentile {np.quantile(errors, 0.9):.1%}")

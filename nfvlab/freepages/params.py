@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from nfvlab.params import ASSUMED, Problem, param
 from nfvlab.precopy import params as precopy
-from nfvlab.units import ms, s, us
+from nfvlab.units import GiB, ms, s, us
 
+PC_LOW_BYTES = 2.75 * GiB  # QEMU hw/i386/pc_q35.c: what is more goes above 4 GiB
 TRANSPORTS = ("bitmap", "hints")
 BALLOON = "Linux drivers/virtio/virtio_balloon.c, QEMU hw/virtio/virtio-balloon.c"
 GUIDE = "opnfv/kvmfornfv docs/release/userguide/live_migration.userguide.rst"
@@ -75,11 +76,11 @@ class Params(precopy.Params):
         source="data/recordings/qemu a04: 474 blocks of a 2 GiB guest within 50 to 100 ms",
     )
     hint_reserve_pages: int = param(
-        8_000,
-        "free pages that the guest's driver cannot allocate: zone watermarks and ZONE_DMA",
+        21_120,
+        "the zones' low watermarks, below which the driver's allocation of a block fails",
         domain=(0, 10**9),
         typical=(0, 50_000),
-        source="data/recordings/qemu a04, a10, a12: pages sent beyond those outside free 4 MiB blocks",
+        source="Linux mm/khugepaged.c, mm/page_alloc.c: see low_watermark_pages; data/recordings/qemu a04, a10, a12",
     )
     init_on_alloc: bool = param(
         False,
@@ -152,6 +153,18 @@ def packets_per_s(p: Params) -> float:
     return p.line_rate_bits_per_s / 8 / (p.frame_bytes + (20 if p.line_rate_on_the_wire else 0))
 
 
+def low_watermark_pages(ram_bytes: float) -> int:
+    """Sum of the zones' low watermarks of a guest with transparent huge pages.
+
+    Linux mm/khugepaged.c set_recommended_min_free_kbytes: 2 + 3 x 3 page blocks of 512 pages for each populated zone
+    (DMA, DMA32, and Normal above 4 GiB), at most 5 % of memory; mm/page_alloc.c __setup_per_zone_wmarks: low is
+    min + min/4. The recordings' guests keep back that much, not the min.
+    """
+    zones = 3 if ram_bytes > PC_LOW_BYTES else 2
+    least = min(zones * 11 * 512, int(ram_bytes / precopy.PAGE_BYTES) // 20)
+    return least + least // 4
+
+
 def from_recording(meta, constants: dict[str, float] | None = None, **overrides) -> Params:
     """The scenario of a recording, with its free-page hints, on a host given by its constants (see data/hosts)."""
     from nfvlab.precopy.host import Host
@@ -162,11 +175,12 @@ def from_recording(meta, constants: dict[str, float] | None = None, **overrides)
     extra = {name: value for name, value in constants.items() if name not in Host.specs()}
     hinted = bool(meta.scenario.get("free_page_hint"))
     ours = {
+        "hint_reserve_pages": low_watermark_pages(base["ram_bytes"]),
         "skipping": hinted,
         "transport": "hints",
         "init_on_alloc": hinted and bool(meta.scenario.get("guest_init_on_alloc")),
     }
-    return Params(**(base | extra | ours | overrides))
+    return Params(**(base | ours | extra | overrides))
 
 
 __all__ = ["OUTPUTS", "Params", "from_recording", "packets_per_s"]

@@ -177,3 +177,10 @@ class Host(Params):
         typical=(0, 20_000),
         source="data/recordings/qemu a01-a03; Linux struct page",
     )
+    ended_pages: int = param(
+        0,
+        "zero pages that stay in use after an application has ended and freed its memory",
+        domain=(0, 10**9),
+        typical=(0, 50_000),
+        source="data/recordings/qemu a09-a12: free memory before and after",
+    )

@@ -68,7 +68,9 @@ def guest_memory(p: Params, rng: np.random.Generator) -> Memory:
     _fill(nonzero, where.stale)
     _fill(nonzero, where.touched, p.touched_content == "random")
     _fill(nonzero, where.working_set)
-    if not p.touched_freed:
+    if p.touched_freed:
+        _fill(used, (low, min(p.ended_pages, middle - low)))
+    else:
         _fill(used, where.touched)
     _fill(used, where.working_set)
     _fill(used, (int(p.ram_bytes // PAGE_BYTES), p.rom_pages))

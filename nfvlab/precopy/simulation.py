@@ -24,6 +24,7 @@ class Samples(results.Samples):
     """n independent migrations."""
 
     runs: tuple[Run, ...]
+    names = OUTPUTS
 
     def values(self, name: str) -> np.ndarray:
         """The output `name` of every run, float64 of shape (n,); not a number where a run gave up."""
@@ -34,7 +35,7 @@ class Samples(results.Samples):
     def estimate(self) -> dict[str, stats.Estimate]:
         """Means over the migrations that completed; the share that did."""
         done = np.array([run.totals.converged for run in self.runs])
-        estimates = {name: _mean(self.values(name)[done]) for name in OUTPUTS if name != "converged_frac"}
+        estimates = {name: _mean(self.values(name)[done]) for name in self.names if name != "converged_frac"}
         return estimates | {"converged_frac": stats.proportion(int(done.sum()), done.size)}
 
 
