@@ -1,7 +1,7 @@
 """Packed bitmaps: bit i of word w is item 64 w + i; counting, merging, filling.
 
-Arrays are C-contiguous uint64. Words are only shifted, masked and added below their range, so that the plain Python
-form of every function gives the same bits without an overflow warning.
+Arrays are C-contiguous uint64. Words are only shifted, masked and added below their range, so that the
+plain Python form of every function gives the same bits without an overflow warning.
 """
 
 import numpy as np

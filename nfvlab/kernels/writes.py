@@ -36,7 +36,7 @@ def visit_sequential(log, content, start, size, visits, cursor):
 
 @jit
 def visit_hot(log, content, start, size, hot, share, visits, rng):
-    """A visit falls with probability `share` on the first `hot` items, else on the others; uniform within each."""
+    """A visit falls with probability `share` on the first `hot` items, else on the rest; uniform within."""
     for _ in range(visits):
         if hot >= size or (hot > 0 and rng.random() < share):
             item = min(min(hot, size) - 1, np.int64(rng.random() * min(hot, size)))
@@ -65,8 +65,8 @@ def _h_inverse(y, exponent):
 def visit_zipf(log, content, start, size, exponent, stride, visits, rng):
     """Visits by Zipf's law with the given exponent over ranks 1..size; rank r is item (r-1)*stride mod size.
 
-    `stride` coprime to size scatters the ranks. Rejection-inversion: W. Hormann and G. Derflinger, Rejection-inversion
-    to generate variates from monotone discrete distributions, ACM TOMACS 6(3), 1996.
+    `stride` coprime to size scatters the ranks. Rejection-inversion: W. Hormann and G. Derflinger,
+    Rejection-inversion to generate variates from monotone discrete distributions, ACM TOMACS 6(3), 1996.
     """
     lowest = _h_integral(1.5, exponent) - 1.0
     highest = _h_integral(size + 0.5, exponent)
