@@ -11,7 +11,7 @@ import numpy as np
 from nfvlab.freepages.params import Params
 from nfvlab.freepages.physmap import MemoryMap, pc_map
 from nfvlab.kernels import buddy, pagemap
-from nfvlab.precopy.memory import Memory
+from nfvlab.precopy.memory import Memory, layout
 
 DMA_END = 1 << 12  # ZONE_DMA ends at 16 MiB
 DMA32_END = 1 << 20  # ZONE_DMA32 ends at 4 GiB
@@ -73,16 +73,20 @@ def free_memory(p: Params, memory: Memory, rng: np.random.Generator) -> FreeMemo
     for start, pages in memory_map.reserved:
         buddy.reserve(free.lists, start, start + pages)
     _break_up(p.fragmentation_frac, free, memory, rng)
+    stale, size = layout(p).stale
     for zone in free.zones:
-        _shuffle(free.lists, int(zone), rng)
+        _shuffle(free.lists, int(zone), (memory_map.pfn_of(stale), size), rng)
     return free
 
 
-def _shuffle(lists: buddy.Lists, zone: int, rng: np.random.Generator) -> None:
-    """Blocks of the largest order in the order in which a working guest would have freed them: at random."""
-    blocks = buddy.walk(lists, zone, buddy.MAX_ORDER)
+def _shuffle(lists: buddy.Lists, zone: int, stale: tuple[int, int], rng: np.random.Generator) -> None:
+    """Blocks of the largest order as a working guest has them: at random, but what the boot freed last comes first."""
+    blocks = rng.permutation(buddy.walk(lists, zone, buddy.MAX_ORDER))
     buddy.alloc(lists, np.array([zone]), buddy.MAX_ORDER, np.empty(blocks.size, dtype=np.int64))
-    buddy.free(lists, rng.permutation(blocks), np.full(blocks.size, buddy.MAX_ORDER))
+    first, pages = stale
+    fresh = (blocks + BLOCK_PAGES > first) & (blocks < first + pages)
+    ordered = np.concatenate([blocks[~fresh], blocks[fresh]])
+    buddy.free(lists, ordered, np.full(blocks.size, buddy.MAX_ORDER))
 
 
 def _zone_edges(end_pfn: int) -> list[int]:
