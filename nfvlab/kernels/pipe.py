@@ -1,9 +1,9 @@
 """A worker walks a bitmap and feeds a bounded pipe: producer, transport and consumer in tandem.
 
 Items come in three kinds by two further bitmaps: light (not `heavy`), new (`heavy`, not `seen`) and again
-(`heavy` and `seen`). Each kind has a time at the producer, a time on the transport and a time at the consumer;
-the pipe holds a bounded number of bytes, and the producer blocks when it is full. Times are seconds-free
-numbers in one unit (ns). A word's items travel as one entry.
+(`heavy` and `seen`). Each kind has a time at the producer, on the transport and at the consumer. The pipe
+holds a bounded number of bytes, and the producer blocks when it is full. Times are numbers in one unit (ns).
+The items of a word travel as one entry.
 
 Clock (float64[3]): when producer, transport and consumer are done with all they were given. Ring
 (float64[2, m]): finish times and sizes of what is still in the pipe; ring_at (int64[2]): its head and fill;
@@ -86,8 +86,8 @@ def walk(
     """Send the items of `todo` from item `at` on, circularly, until a limit is passed.
 
     The walk ends when nothing is left of `left` items, when more than `budget` bytes have been put (the item
-    that passes it is still sent), or when the producer's clock passes `deadline` (looked at once a word). Bits
-    sent are cleared in `todo`; heavy ones are set in `seen`.
+    that passes it is still sent), or when the producer's clock passes `deadline` (looked at once a word).
+    Bits sent are cleared in `todo`; heavy ones are set in `seen`.
 
     size, produce, transport, consume: float64[3] by kind.
     Returns (sent: int64[3] by kind, bytes, next item, items left).
