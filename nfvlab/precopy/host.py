@@ -58,10 +58,10 @@ class Host(Params):
     )
     link_page_ns: float = param(
         0.0,
-        "time the link adds to each normal page beyond its serialisation",
+        "time a link adds to each page that the destination sees for the first time, beyond its serialisation",
         domain=(0, 1e6),
         typical=(0, 1e4),
-        source="none for a wire; a forwarding proxy or tunnel copies every page",
+        source="none for a wire; a forwarding proxy shares the destination's CPU with its page faults",
     )
     link_share_frac: float = param(
         0.94,
@@ -133,6 +133,13 @@ class Host(Params):
         domain=(0, 2),
         typical=(0, 0.5),
         source=ASSUMED,
+    )
+    link_cv_frac: float = param(
+        0.0,
+        "coefficient of variation of the link's time per byte from one 50 ms iteration to the next",
+        domain=(0, 2),
+        typical=(0, 0.5),
+        source="none for a wire; data/recordings/qemu c-*, e: mbps of a link played by a proxy varies by 13 %",
     )
     visit_ns: float = param(
         1 * us,

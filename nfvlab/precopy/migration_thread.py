@@ -16,7 +16,7 @@ import numpy as np
 from nfvlab.kernels import pagemap, pipe
 from nfvlab.precopy.auto_converge import AutoConverge
 from nfvlab.precopy.guest import Guest
-from nfvlab.precopy.page_costs import SIZES, host_speed, page_costs
+from nfvlab.precopy.page_costs import SIZES, page_costs
 from nfvlab.precopy.params import PAGE_BYTES, Params, ram_pages
 from nfvlab.precopy.ramblocks import BlockNames
 from nfvlab.precopy.totals import Row, Totals
@@ -164,7 +164,7 @@ class MigrationThread:
 
     def send(self, budget: float, deadline_ns: float) -> None:
         """Walk the bitmap from the cursor within a budget of bytes and time."""
-        costs = page_costs(self.p, host_speed(self.p, self.rng))
+        costs = page_costs(self.p, self.rng)
         sent = 0.0
         while self.left and sent <= budget and self.now_ns < deadline_ns:
             sent += self.walk(budget - sent, min(deadline_ns, self.now_ns + self.slice_ns()), costs)
