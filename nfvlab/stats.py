@@ -12,7 +12,6 @@ H. N. Nagaraja, Order Statistics, 3rd ed., 2003, section 7.1.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -114,7 +113,7 @@ def student(sigma: float, dof: float) -> float:
         if math.isfinite(dof):
             terms = (z**3 + z) / (4 * dof) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * dof**2)
         return z + terms
-    wanted = 2 * NormalDist().cdf(-sigma)
+    wanted = math.erfc(sigma / math.sqrt(2))
     low, high = 0.0, 1.0
     while _outside(high, int(dof)) > wanted:
         high *= 2

@@ -4,7 +4,7 @@ import inspect
 import itertools
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,14 @@ def sweep(
     """
     random = {"rng", "n"} <= set(inspect.signature(func).parameters)
     knobs = {name: _values(values) for name, values in over.items()} if isinstance(over, Mapping) else {}
-    _check_call(func, base, over, knobs, random, seed, n, executor)
-    tasks = list(_tasks(base, knobs, seed if random else None, n if random else None))
+    problems = [
+        *_wrong_grid(base, over, knobs),
+        *_wrong_draws(random, seed, n),
+        *_wrong_executor(func, executor),
+    ]
+    if problems:
+        raise ParamError(problems, "sweep")
+    tasks = _tasks(base, knobs, seed, n)
     rows = _in_order(func, tasks, None if outputs is None else tuple(outputs), executor, progress)
 
     import pandas as pd
@@ -68,9 +74,8 @@ def sweep(
     if shared:
         raise ValueError(f"{sorted(shared)} are knobs and outputs at once; leave them out with outputs=[...]")
     frame = pd.DataFrame([point | row for point, row in zip(points, rows, strict=True)])
-    frame.attrs["source"] = f"nfvlab {__version__} · " + (
-        f"seed {seed} · n={n} a point" if random else "theory"
-    )
+    made_by = f"seed {seed} · n={n} a point" if random else "theory"
+    frame.attrs["source"] = f"nfvlab {__version__} · {made_by}"
     return frame
 
 
@@ -79,41 +84,35 @@ def _values(values: Any) -> list[Any]:
     return [] if isinstance(values, str | bytes) or not isinstance(values, Iterable) else list(values)
 
 
-def _check_call(
-    func: Any,
-    base: Any,
-    over: Any,
-    knobs: Mapping[str, list[Any]],
-    random: bool,
-    seed: Any,
-    n: Any,
-    executor: Any,
-) -> None:
-    """Refuse a call that cannot work, with everything that is wrong with it."""
-    problems = []
-    for name, value in {"seed": seed, "n": n}.items():
-        least = 1 if name == "n" else 0
-        if random and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
-            rule = f"a simulation needs a whole number, at least {least}"
-            problems.append(Problem(name, value, rule, "give for example seed=2024, n=100"))
-        if not random and value is not None:
-            problems.append(Problem(name, value, "a theory draws nothing", f"leave {name} out"))
+def _wrong_grid(base: Any, over: Any, knobs: Mapping[str, list[Any]]) -> Iterator[Problem]:
     if not isinstance(base, Params):
-        problems.append(Problem("base", base, "must be a set of parameters", "give the feature's Params()"))
+        yield Problem("base", base, "must be a set of parameters", "give the feature's Params()")
     if not knobs:
-        problems.append(Problem("over", over, "must name at least one knob", "write over={knob: [values]}"))
+        yield Problem("over", over, "must name at least one knob", "write over={knob: [values]}")
     for name in knobs:
         if not knobs[name]:
-            problems.append(Problem(name, over[name], "must be a list of values", "write [one, another]"))
-    if executor is not None and not isinstance(executor, Executor):
+            yield Problem(name, over[name], "must be a list of values", "write [one, another]")
+
+
+def _wrong_draws(random: bool, seed: Any, n: Any) -> Iterator[Problem]:
+    for name, value, least in (("seed", seed, 0), ("n", n, 1)):
+        if not random and value is not None:
+            yield Problem(name, value, "a theory draws nothing", f"leave {name} out")
+        if random and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least):
+            rule = f"a simulation needs a whole number, at least {least}"
+            yield Problem(name, value, rule, "give for example seed=2024, n=100")
+
+
+def _wrong_executor(func: Any, executor: Any) -> Iterator[Problem]:
+    if executor is None:
+        return
+    from concurrent.futures import ProcessPoolExecutor  # brings multiprocessing, which few sweeps need
+
+    if not isinstance(executor, Executor):
         remedy = "give a ThreadPoolExecutor, a ProcessPoolExecutor or a Dask client.get_executor()"
-        problems.append(Problem("executor", executor, "must be a concurrent.futures.Executor", remedy))
+        yield Problem("executor", executor, "must be a concurrent.futures.Executor", remedy)
     if isinstance(executor, ProcessPoolExecutor) and not _picklable(func):
-        problems.append(
-            Problem("func", func, "must be importable by other processes", "define it in a module")
-        )
-    if problems:
-        raise ParamError(problems, "sweep")
+        yield Problem("func", func, "must be importable by other processes", "define it in a module")
 
 
 def _picklable(func: Any) -> bool:
@@ -124,7 +123,7 @@ def _picklable(func: Any) -> bool:
     return True
 
 
-def _tasks(base: Params, knobs: Mapping[str, list[Any]], seed: int | None, n: int | None) -> Iterator[_Task]:
+def _tasks(base: Params, knobs: Mapping[str, list[Any]], seed: int | None, n: int | None) -> list[_Task]:
     """Every point of the grid, or one ParamError that names all the points that break a rule."""
     unknown = {name: values[0] for name, values in knobs.items() if name not in base.specs()}
     if unknown:
@@ -132,9 +131,8 @@ def _tasks(base: Params, knobs: Mapping[str, list[Any]], seed: int | None, n: in
     tasks, problems = [], []
     for index, values in enumerate(itertools.product(*knobs.values())):
         point = dict(zip(knobs, values, strict=True))
-        name = (
-            f"point {index} ({', '.join(f'{knob} = {_words(knob, value)}' for knob, value in point.items())})"
-        )
+        settings = ", ".join(f"{knob} = {_words(knob, value)}" for knob, value in point.items())
+        name = f"point {index} ({settings})"
         try:
             tasks.append(_Task(index, name, base.replace(**point), seed, n))
         except ParamError as error:
