@@ -1,10 +1,9 @@
 """One backend without a display, one reproducible hypothesis profile."""
 
-import os
-
 import hypothesis
+import matplotlib
 
-os.environ["MPLBACKEND"] = "Agg"
+matplotlib.use("agg")  # not MPLBACKEND: the notebooks' kernels would inherit it and draw nothing inline
 
 hypothesis.settings.register_profile(
     "nfvlab",

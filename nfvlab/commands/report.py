@@ -142,7 +142,9 @@ def _picture_with_alt(output) -> None:
     )
     alt = alt or data.get("text/plain", "")
     source = "".join(data["image/png"].split())
-    picture = f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{source}">'
+    width = metadata.get("image/png", {}).get("width")
+    sized = f' width="{int(width)}"' if width else ""
+    picture = f'<img alt="{html.escape(alt, quote=True)}"{sized} src="data:image/png;base64,{source}">'
     output["data"] = type(data)({"text/html": picture})
 
 
