@@ -1,7 +1,7 @@
 """Recording a live migration of one's own QEMU: query-migrate polled over QMP, each reply kept as it comes.
 
-The recorder only asks (`ASKED` lists every command it sends): it starts no migration and sets nothing. Every
-reply goes to the file and is flushed, so what there is survives QEMU's end, a full disk and our own.
+The recorder only asks (`qmp.ASKED` lists every command it sends): it starts no migration and sets nothing.
+Every reply goes to the file at once, host names dropped, so what is there survives QEMU's end and our own.
 
 Lines (schema nfvlab-qemu-polls/1): a header with what QEMU was set to; {"t_ms", "return": reply} a reply,
 {"t_ms", "event", "data"} an event; {"end": {"outcome", "t_ms", "replies"}}. t_ms counts from the start of
@@ -12,30 +12,23 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from io import FileIO
+from typing import Any
 
+from nfvlab.qmp import Gone, ask, connect, settings
 from nfvlab.readers.errors import ReaderError, printable
+from nfvlab.readers.qemu_words import without_hosts
 from nfvlab.units import ms
 
 SCHEMA = "nfvlab-qemu-polls/1"
-ASKED_ONCE = (
-    "query-version",
-    "query-status",
-    "query-migrate-capabilities",
-    "query-migrate-parameters",
-    "query-memory-size-summary",
-    "query-cpus-fast",
-)
-ASKED = ("qmp_capabilities", *ASKED_ONCE, "query-migrate")
 EVENTS = ("STOP", "RESUME", "MIGRATION", "MIGRATION_PASS", "SHUTDOWN")
 ENDED = ("completed", "failed", "cancelled")
-CONNECT_S = 5.0
 SETTLE_S = 2.0
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,10 +42,6 @@ class Recorded:
     path: str
     outcome: str
     replies: int
-
-
-class _Gone(Exception):
-    """QEMU, or its monitor, went away."""
 
 
 def record_migration(
@@ -75,69 +64,30 @@ def record_migration(
 
 
 async def _record(qmp, output, interval_s, next_one, force, say) -> Recorded:
-    client, stop = await _connect(qmp), asyncio.Event()
+    client, stop = await connect(qmp), asyncio.Event()
     from qemu.qmp import EventListener
 
     listener = EventListener(EVENTS)
     client.register_listener(listener)
     try:
-        header = {"schema": SCHEMA, "interval_ms": interval_s * 1e3, **await _settings(client, qmp)}
+        header = {"schema": SCHEMA, "interval_ms": interval_s * 1e3, **await settings(client, qmp)}
         with _open(output, force) as file, _signals(stop):
             tape = _Tape(file, output, listener)
             tape.write(header)
             say("waiting for a migration (Ctrl-C ends the recording)")
             outcome = await _poll(client, tape, stop, interval_s, next_one, say)
             tape.end(outcome)
-    except _Gone as gone:
+    except Gone as gone:
         raise ReaderError(qmp, None, str(gone), "Start QEMU again, then the recorder") from None
     finally:
         with contextlib.suppress(Exception):  # it re-raises why the connection ended, which we know
-            await asyncio.wait_for(client.disconnect(), CONNECT_S)
+            await asyncio.wait_for(client.disconnect(), 5)
     return Recorded(os.fsdecode(output), outcome, tape.replies)
 
 
-async def _connect(qmp: str):
-    from qemu.qmp import QMPClient, QMPError
-
-    client = QMPClient("nfvlab")
-    found = re.fullmatch(r"(?:tcp:)?(\[[0-9A-Fa-f:.]+\]|[^/:\s]+):(\d{1,5})", qmp)
-    address = (found[1].strip("[]"), int(found[2])) if found and not os.path.exists(qmp) else qmp
-    busy = "If another client (libvirt?) holds it, give QEMU a second one: -qmp unix:PATH,server=on,wait=off"
+def _open(output, force: bool) -> FileIO:
     try:
-        await asyncio.wait_for(client.connect(address), CONNECT_S)
-    except TimeoutError:
-        raise ReaderError(qmp, None, f"no QMP greeting within {CONNECT_S:g} s", busy) from None
-    except (QMPError, OSError, ValueError, OverflowError) as error:
-        why = printable(str(getattr(error, "exc", None) or error))
-        start = "Start QEMU with -qmp unix:PATH,server=on,wait=off and give that path"
-        raise ReaderError(qmp, None, f"cannot talk QMP to it: {why}", start) from None
-    return client
-
-
-async def _ask(client, command: str) -> Any:
-    """One reply; None where QEMU does not know the command."""
-    from qemu.qmp import ExecuteError, QMPError
-
-    try:
-        return await client.execute(command)
-    except ExecuteError:
-        return None
-    except (QMPError, OSError, EOFError) as error:
-        raise _Gone(f"QEMU went away: {printable(str(error)) or type(error).__name__}") from None
-
-
-async def _settings(client, qmp: str) -> dict[str, Any]:
-    settings = {command: await _ask(client, command) for command in ASKED_ONCE}
-    state = settings["query-status"]
-    if isinstance(state, dict) and state.get("status") == "inmigrate":
-        what = "this QEMU waits for an incoming migration: it is the destination"
-        raise ReaderError(qmp, None, what, "Give the source's QMP socket")
-    return settings
-
-
-def _open(output, force: bool) -> TextIO:
-    try:
-        return open(output, "w" if force else "x", encoding="utf-8")
+        return open(output, "wb" if force else "xb", buffering=0)
     except FileExistsError:
         raise ReaderError(output, None, "it exists already", "Choose another name, or --force") from None
     except (OSError, ValueError) as error:
@@ -166,8 +116,8 @@ async def _poll(client, tape: "_Tape", stop: asyncio.Event, interval_s: float, n
     tick, old, seen, give_up = loop.time(), None, None, None
     while not stop.is_set():
         try:
-            reply = await _unless(stop, _ask(client, "query-migrate"))
-        except _Gone as gone:
+            reply = await _unless(stop, ask(client, "query-migrate"), say)
+        except Gone as gone:
             say(str(gone))
             return "gone"
         if stop.is_set():
@@ -201,11 +151,16 @@ def _settled(reply: dict) -> bool:
     )
 
 
-async def _unless(stop: asyncio.Event, work) -> Any:
-    """The result of `work`, or None once `stop` is set."""
+async def _unless(stop: asyncio.Event, work, say: Callable[[str], None] | None = None) -> Any:
+    """The result of `work`, or None once `stop` is set; says so if it takes long."""
     doing, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        patience_s = None if say is None else PATIENCE_S
+        either = {"return_when": asyncio.FIRST_COMPLETED}
+        done, _ = await asyncio.wait({doing, waiting}, timeout=patience_s, **either)
+        if not done:
+            say(f"QEMU has not answered for {PATIENCE_S:g} s (Ctrl-C ends the recording)")
+            await asyncio.wait({doing, waiting}, **either)
         return doing.result() if doing.done() else None
     finally:
         for task in (doing, waiting):
@@ -216,18 +171,20 @@ async def _unless(stop: asyncio.Event, work) -> Any:
 class _Tape:
     """The file, and the clock that begins with the migration."""
 
-    def __init__(self, file: TextIO, path: str | os.PathLike, listener):
+    def __init__(self, file: FileIO, path: str | os.PathLike, listener):
         self.file, self.path, self.listener = file, path, listener
         self.replies = 0
         self.zero: float | None = None
 
     def write(self, line: dict) -> None:
+        data = json.dumps(without_hosts(line), separators=(",", ":")).encode() + b"\n"
         try:
-            self.file.write(json.dumps(line, separators=(",", ":")) + "\n")
-            self.file.flush()
+            why = None if self.file.write(data) == len(data) else "it took part of a line"
         except OSError as error:
-            what = f"writing failed after {self.replies} replies: {error.strerror}"
-            raise ReaderError(self.path, None, what, "Make room; what was written can be read") from None
+            why = error.strerror
+        if why:
+            what = f"writing failed after {self.replies} replies: {why}"
+            raise ReaderError(self.path, None, what, "Make room; what was written can be read")
 
     def now(self) -> float | None:
         return None if self.zero is None else round((time.monotonic() - self.zero) * 1e3, 3)

@@ -143,14 +143,11 @@ NUMBERS = [
 
 
 KNOBS = [
-    *((key,) for key in ["name", "outcome", "scenario", "timeline", "final"]),
-    *(("scenario", key) for key in ["ram_mib", "vcpus", "free_page_hint", "workload", "max_bandwidth_Bps"]),
-    *(("scenario", key) for key in ["link_Bps", "downtime_limit_ms", "capabilities", "parameters"]),
-    *(
-        ("scenario", "workload", key)
-        for key in ["touch_mib", "touch_content", "freed", "wss_mib", "rate_pps"]
-    ),
-    *(("scenario", "workload", key) for key in ["pattern", "dirty_content"]),
+    *((key,) for key in ("name", "outcome", "scenario", "timeline", "final")),
+    *(("scenario", key) for key in ("ram_mib", "vcpus", "free_page_hint", "workload", "max_bandwidth_Bps")),
+    *(("scenario", key) for key in ("link_Bps", "downtime_limit_ms", "capabilities", "parameters")),
+    *(("scenario", "workload", key) for key in ("touch_mib", "touch_content", "freed", "wss_mib")),
+    *(("scenario", "workload", key) for key in ("rate_pps", "pattern", "dirty_content")),
 ]
 
 
