@@ -139,6 +139,7 @@ def test_results_compare_by_value_also_with_arrays():
     assert curve() != curve(total=2e9)
     assert curve() != curve(P.replace(stall_ns=5))
     assert curve(total=math.nan) == curve(total=math.nan)
+    assert curve(shape=(1.0, math.nan)) == curve(shape=(1.0, math.nan))
     assert curve() != samples()
     assert samples() == samples()
     assert samples() != samples(seed=4)

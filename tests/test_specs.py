@@ -140,3 +140,13 @@ def test_strategies_reach_both_ends_and_refuse_only_by_rules():
     assert find(strategies.typical(House, timer_shift=5), lambda house: house.ram_bytes < 2 * MiB)
     assert find(strategies.edges(House, timer_shift=5), lambda house: house.ram_bytes == 64 * GiB)
     assert find(strategies.typical(House, timer_shift=5), lambda house: len(house.tenants) == 3)
+
+
+def test_a_domain_without_an_end_still_refuses_infinity():
+    @dataclass(frozen=True, kw_only=True)
+    class Open(Params):
+        wait_ns: float = param(1.0, "doc", domain=(0, math.inf), typical=(0, 10), source=ASSUMED)
+
+    assert Open(wait_ns=1e300).wait_ns == 1e300
+    with pytest.raises(ParamError, match="must be finite"):
+        Open(wait_ns=math.inf)
