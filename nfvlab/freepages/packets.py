@@ -1,0 +1,26 @@
+"""Packets that a forwarding guest loses: nobody listens during the pause, and a ring is finite.
+
+A gap of length g in which the guest does not look at its ring lets r g packets arrive, of which the ring
+holds K. Work of length u between two gaps leaves the ring (c - r) u emptier than the first one left it, so a
+gap of a long row drops r g - min(K, (c - r) u), if that is positive.
+"""
+
+from nfvlab.freepages.params import Params, packets_per_s
+from nfvlab.units import ms
+
+TIMESLICE_NS = 10 * ms  # the vCPU's run between two sleeps: CPU_THROTTLE_TIMESLICE_NS in QEMU
+
+
+def gap_drops(p: Params, gap_ns: float, work_ns: float) -> float:
+    """Packets dropped in one of many equal gaps with `work_ns` of forwarding between them."""
+    rate = packets_per_s(p) / 1e9
+    room = min(p.ring_count, (p.forward_capacity_per_s / 1e9 - rate) * work_ns)
+    return max(rate * gap_ns - room, 0.0)
+
+
+def throttle_drops(p: Params, throttle_frac: float, duration_ns: float) -> float:
+    """Packets dropped while the vCPU sleeps for a share of its time, in slices of 10 ms of work."""
+    if throttle_frac <= 0:
+        return 0.0
+    sleep_ns = TIMESLICE_NS * throttle_frac / (1 - throttle_frac)
+    return duration_ns / (TIMESLICE_NS + sleep_ns) * gap_drops(p, sleep_ns, TIMESLICE_NS)
