@@ -138,6 +138,7 @@ def _assemble(path, schema, rows: list[Row], notes: list[str], beside: dict):
             frame[word] = pd.Series(column, dtype="int64" if whole else "float64")
     for key in {key: None for row in rows for key in row.other}:
         beside["other"][f"poll/{key}"] = tuple(row.other.get(key) for row in rows)
+    rows = _last_migration(rows, notes)
     outcome = _outcome(beside.pop("outcome", None), rows[-1].status, notes)
     final = _final(rows, notes)
     error = next((row.error for row in reversed(rows) if row.error), None)
@@ -146,6 +147,16 @@ def _assemble(path, schema, rows: list[Row], notes: list[str], beside: dict):
         notes.append("the guest crashed at the destination after the migration")
     notes = tuple(dict.fromkeys(notes))
     return frame, Migration(path, schema, outcome=outcome, error=error, final=final, notes=notes, **beside)
+
+
+def _last_migration(rows: list[Row], notes: list[str]) -> list[Row]:
+    """The rows of the last migration in the file; a status under way after one that ended begins another."""
+    ended = [OUTCOME.get(row.status, "unfinished") not in ("unfinished", "none") for row in rows]
+    starts = [i for i in range(1, len(rows)) if ended[i - 1] and not ended[i]]
+    if starts:
+        what = "the totals and the outcome are of the last, which begins in row"
+        notes.append(f"the polls show {len(starts) + 1} migrations: {what} {starts[-1]}")
+    return rows[starts[-1] :] if starts else rows
 
 
 def _outcome(recorded: str | None, status: str, notes: list[str]) -> str:

@@ -117,7 +117,7 @@ def from_reply(reply: Mapping[str, Any], check: Checker, at: tuple) -> tuple[dic
     `ram` may be flattened into the reply, as recordings have it. What QEMU has not measured is left out.
     """
     words, other = {}, {}
-    flat = "ram" not in reply and "transferred" in reply
+    flat = "ram" not in reply and any(name in reply for name in _OF["ram"] if name != "remaining")
     for key, value in reply.items():
         if key in SECTIONS:
             for name in check.section(reply, key, at):

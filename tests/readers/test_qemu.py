@@ -195,6 +195,21 @@ def test_totals_that_read_zero_right_after_completed_come_from_the_last_that_do_
     assert meta.final["downtime_ns"] == 1 * ms
 
 
+def test_totals_are_never_those_of_an_earlier_migration(read):
+    frame, meta = read([RUNNING, COMPLETED, {"status": "setup"}, FAILED])
+    assert len(frame) == 4 and meta.outcome == "failed"
+    assert meta.final == {} and "2 migrations" in meta.notes[0] and "row 2" in meta.notes[0]
+    assert read([RUNNING, FAILED, RUNNING, COMPLETED])[1].error is None
+
+
+def test_a_flattened_reply_that_lacks_a_field_keeps_the_others(read):
+    flat = {"status": "active", **RUNNING["ram"]}
+    del flat["transferred"]
+    _, meta = read(flat)
+    assert meta.final["remaining_bytes"] == 654321 and "transferred_bytes" not in meta.final
+    assert "all_remaining_bytes" not in meta.final
+
+
 def test_downtime_counts_only_when_completed(read):
     _, meta = read(reply("active", downtime=5))
     assert "downtime_ns" not in meta.final and meta.other["poll/downtime_ns"] == (5 * ms,)
