@@ -18,11 +18,7 @@ ALLOWED = {  # floor -> what a module there may import from outside; None: anyth
     3: {"numpy", "scipy"},
     4: None,
 }
-LAZILY = {
-    "pandas": (1, 2, 3),
-    "tqdm": (3,),
-    "scipy": (1, 2, 3),
-}  # floors that may import it inside a function
+LAZILY = {"pandas": (1, 2, 3), "tqdm": (3,), "scipy": (1, 2, 3), "tomli_w": (1,)}  # inside a function
 EXPORTS = ("Params", "Theory", "Samples", "analyze", "simulate", "SCENARIOS", "figure")
 BUILT = [feature for feature in catalog.FEATURES if feature.built]
 MODELS = sorted({"precopy"} | {feature.name for feature in BUILT})
@@ -85,20 +81,6 @@ def test_theory_and_simulation_share_the_parameters_and_nothing_else(name):
     assert not shared, f"{name}: both sides stand on {sorted(shared)}"
 
 
-def test_the_catalogue_lists_seven_features_in_order():
-    names = ("cmt", "cat", "apicv", "timer", "vfio", "freepages", "qat")
-    assert tuple(feature.name for feature in catalog.FEATURES) == names
-    assert [feature.number for feature in catalog.FEATURES] == list(range(1, 8))
-
-
-@pytest.mark.parametrize("feature", catalog.FEATURES, ids=lambda feature: feature.name)
-def test_a_feature_is_built_where_the_catalogue_says_so(feature):
-    assert (f"nfvlab.{feature.name}" in graph.modules()) is feature.built
-    if not feature.built:
-        with pytest.raises(ImportError, match="planned, not built yet"):
-            feature.load()
-
-
 @pytest.mark.parametrize("feature", BUILT, ids=lambda feature: feature.name)
 def test_a_feature_exports_the_same_names_as_every_other(feature):
     package = feature.load()
@@ -120,28 +102,15 @@ def test_scenarios_are_parameters_that_survive_json(feature):
         json.loads(p.to_json())
 
 
-def python(code: str) -> str:
-    """What a fresh interpreter prints."""
-    call = [sys.executable, "-W", "error", "-c", code]
-    return subprocess.run(call, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
-
-
-HEAVY = ("scipy.stats", "matplotlib", "pandas", "numba", "ipywidgets", "seaborn", "tqdm", "IPython")
-
-
-def test_importing_the_package_is_light():
-    loads = f"import nfvlab, sys; print([m for m in {HEAVY} if m in sys.modules])"
-    assert python(loads) == "[]"
-    timed = "import numpy, time; t = time.perf_counter(); import nfvlab; print(time.perf_counter() - t)"
-    assert min(float(python(timed)) for _ in range(3)) < 0.1
+HEAVY = ("scipy.stats", "matplotlib", "pandas", "ipywidgets", "seaborn", "tqdm", "IPython")
 
 
 @pytest.mark.parametrize("feature", BUILT, ids=lambda feature: feature.name)
 def test_importing_a_feature_draws_nothing(feature):
-    loads = (
-        f"import nfvlab.{feature.name}, sys; print([m for m in {HEAVY} if m != 'numba' and m in sys.modules])"
-    )
-    assert python(loads) == "[]"
+    code = f"import nfvlab.{feature.name}, sys; print([m for m in {HEAVY} if m in sys.modules])"
+    call = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("check", [("check",), ("format", "--check")], ids=" ".join)
