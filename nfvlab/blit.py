@@ -64,10 +64,17 @@ class Canvas:
     def _draw_static(self) -> None:
         with style():  # ticks made while drawing take their looks from the settings of that moment
             self.canvas.draw()
-            if self.full_draws == 0 and self.figure.get_layout_engine() is not None:
-                self.figure.set_layout_engine(
-                    "none"
-                )  # laid out once: axes do not wander, a redraw costs half
+            if self.full_draws == 0:
+                self.figure.set_layout_engine("none")  # laid out once: axes do not wander, redraws cost half
+                _pin_labels(self.figure)
                 self.canvas.draw()
         self._background = self.canvas.copy_from_bbox(self.figure.bbox)
         self.full_draws += 1
+
+
+def _pin_labels(figure: Figure) -> None:
+    """Keep the x labels where they are; else each redraw measures every tick label to place them again."""
+    for axes in figure.axes:
+        if axes.get_xlabel():
+            _, y = axes.transAxes.inverted().transform((0, axes.xaxis.label.get_position()[1]))
+            axes.xaxis.set_label_coords(0.5, y)

@@ -8,25 +8,28 @@ from typing import Any
 import ipywidgets as ipw
 
 _SHEET = """<style>
-.nfvlab-panel { display:flex; flex-flow:row wrap; align-items:flex-start; column-gap:22px; overflow:visible;
-  max-width:1240px; padding:4px 2px 2px; }
+.nfvlab-panel { display:flex; flex-flow:row wrap; align-items:flex-start; column-gap:20px; overflow:visible;
+  max-width:1200px; padding:4px 2px 2px; }
 .nfvlab-panel .widget-html-content { line-height:1.3; }
-.nfvlab-controls { flex:1 1 320px; max-width:470px; min-width:300px; overflow:visible; }
-.nfvlab-stage { flex:100 1 520px; min-width:0; overflow:visible; }
+.nfvlab-controls { flex:1 1 330px; display:grid; grid-template-columns:repeat(auto-fit,minmax(320px,1fr));
+  column-gap:28px; align-content:start; overflow:visible; }
+.nfvlab-top { grid-column:1/-1; max-width:520px; }
+.nfvlab-group { overflow:visible; }
+.nfvlab-stage { flex:2 1 640px; min-width:0; max-width:760px; overflow:visible; }
 .nfvlab-wide { flex:1 0 100%; overflow:visible; }
 .nfvlab-row { align-items:center; min-height:32px; overflow:visible; width:100%; }
-.nfvlab-label { flex:0 0 132px; margin:0 6px 0 0; }
-.nfvlab-label .widget-html-content { overflow:hidden; text-overflow:ellipsis; white-space:nowrap; }
-.nfvlab-slider { flex:1 1 110px; min-width:90px; width:auto; margin:0 10px 0 4px; }
+.nfvlab-row .widget-label { flex:0 0 124px; width:124px; text-align:left; margin:0 8px 0 0; }
+.nfvlab-slider { flex:1 1 226px; min-width:206px; width:auto; margin:0 12px 0 0; }
 .nfvlab-entry { flex:0 0 92px; width:92px; margin:0; }
 .nfvlab-entry input { text-align:right; font-variant-numeric:tabular-nums; }
 .nfvlab-menu { flex:1 1 auto; width:auto; min-width:0; margin:0; }
 .nfvlab-check { width:100%; margin:0; }
-.nfvlab-group .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;
+.nfvlab-heading .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;
   border-bottom:1px solid var(--jp-border-color2,#d5dbe1); }
 .nfvlab-more { display:grid; grid-template-columns:repeat(auto-fill,minmax(330px,1fr)); column-gap:26px;
   overflow:visible; }
-.nfvlab-tiles { display:flex; flex-wrap:wrap; gap:2px 24px; min-height:56px; margin:0 0 4px 6px; }
+.nfvlab-tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(132px,max-content)); gap:2px 22px;
+  min-height:56px; margin:0 0 4px 6px; }
 .nfvlab-tiles div { white-space:nowrap; }
 .nfvlab-tiles span { display:block; font-size:12px; color:var(--jp-ui-font-color2,#52606d); }
 .nfvlab-tiles b { display:block; font-size:18px; font-weight:600; font-variant-numeric:tabular-nums; }
@@ -38,7 +41,9 @@ _SHEET = """<style>
 .nfvlab-alert ul { margin:6px 0 0; padding-left:20px; }
 .nfvlab-foot { display:flex; align-items:center; min-height:34px; overflow:visible; width:100%; }
 .nfvlab-status { flex:1 1 auto; min-width:0; }
-.nfvlab-status .widget-html-content { white-space:nowrap; overflow:hidden; text-overflow:ellipsis; }
+.nfvlab-status .widget-html-content { white-space:nowrap; overflow:hidden; text-overflow:ellipsis;
+  color:var(--jp-ui-font-color2,#52606d); font-size:12px; margin-left:6px; }
+.nfvlab-unseen { position:absolute; clip-path:inset(50%); width:1px; height:1px; overflow:hidden; }
 .nfvlab-bar { flex:0 0 110px; width:110px; margin:0 12px; }
 .nfvlab-links { flex:0 0 auto; }
 .nfvlab-links a { margin-left:12px; color:var(--jp-content-link-color,#0b5fa5); text-decoration:underline; }
@@ -61,7 +66,9 @@ class Board:
         more: Callable[[], Sequence[ipw.Widget]] | None,
     ) -> None:
         self.size, self._fill = size, more
-        self.preset = ipw.Dropdown(options=list(presets), tooltip="Scenario: where the sliders start")
+        self.preset = ipw.Dropdown(
+            options=list(presets), description="Scenario", tooltip="Scenario: where the sliders start"
+        )
         self.preset.observe(lambda change: choose(change["new"]), "value")
         self.reset = ipw.Button(description="Reset", tooltip="Reset every parameter to the scenario's")
         self.reset.on_click(lambda _: reset())
@@ -73,13 +80,12 @@ class Board:
         self.root = self._arrange(groups)
 
     def _arrange(self, groups: Mapping[str, Sequence[ipw.Widget]]) -> ipw.Box:
-        label = ipw.HTML("Scenario").add_class("nfvlab-label")
-        top = ipw.HBox([label, self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
-        rows: list[ipw.Widget] = [top]
+        top = ipw.HBox([self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
+        boxes = [top.add_class("nfvlab-top")]
         for title, members in groups.items():
-            rows += [ipw.HTML(escape(title)).add_class("nfvlab-group")] if title else []
-            rows += members
-        controls = ipw.VBox(rows).add_class("nfvlab-controls")
+            heading = [ipw.HTML(escape(title)).add_class("nfvlab-heading")] if title else []
+            boxes.append(ipw.VBox([*heading, *members]).add_class("nfvlab-group"))
+        controls = ipw.Box(boxes).add_class("nfvlab-controls")
         foot = ipw.HBox(
             [
                 self.status.add_class("nfvlab-status"),
@@ -137,11 +143,10 @@ class Board:
             f'<div class="nfvlab-tiles">{tiles}</div><div class="nfvlab-frame{broken}">{image}{alert}</div>'
         )
 
-    def say(self, sentence: str) -> None:
-        """The status sentence, announced by screen readers when it changes."""
-        self.status.value = (
-            f'<span role="status" aria-live="polite" title="{escape(sentence)}">{escape(sentence)}</span>'
-        )
+    def say(self, sentence: str, results: str = "") -> None:
+        """The status sentence; screen readers announce it, and after it the results that the tiles show."""
+        unseen = f'<span class="nfvlab-unseen">{escape(results)}</span>' if results else ""
+        self.status.value = f'<div role="status" aria-live="polite">{escape(sentence)}{unseen}</div>'
 
     def progress(self, done: float | None) -> None:
         """Share of the Monte Carlo that is done; None hides the bar, its place stays."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable
-from html import escape
 from typing import Any
 
 import ipywidgets as ipw
@@ -46,11 +45,6 @@ class Control:
     def _show(self, value: Any) -> None:
         raise NotImplementedError(self.spec.kind)
 
-    def _label(self) -> ipw.HTML:
-        return ipw.HTML(f'<span title="{escape(self.hint())}">{escape(self.label)}</span>').add_class(
-            "nfvlab-label"
-        )
-
     def hint(self) -> str:
         """Accessible name and tooltip: the label, the unit, what it is, what is typical."""
         unit = ""
@@ -68,13 +62,16 @@ class Quantity(Control):
 
     def _make(self) -> list[ipw.Widget]:
         self.grid = grid(self.spec)
-        self.slider = ipw.IntSlider(min=0, max=max(len(self.grid) - 1, 1), readout=False, tooltip=self.hint())
-        self.entry = ipw.Text(continuous_update=False, tooltip=f"{self.label}: exact value with unit")
+        last = max(len(self.grid) - 1, 1)
+        self.slider = ipw.IntSlider(
+            min=0, max=last, readout=False, description=self.label, tooltip=self.hint()
+        )
+        self.entry = ipw.Text(continuous_update=False, tooltip=self.hint())
         self.slider.add_class("nfvlab-slider")
         self.entry.add_class("nfvlab-entry")
         self.slider.observe(self._slid, "value")
         self.entry.observe(self._typed, "value")
-        return [self._label(), self.slider, self.entry]
+        return [self.slider, self.entry]
 
     def _show(self, value: Any) -> None:
         self.entry.value = units.human(self.spec.name, value)
@@ -118,10 +115,12 @@ class Choice(Control):
 
     def _make(self) -> list[ipw.Widget]:
         options = [(choice.replace("_", " "), choice) for choice in self.spec.choices]
-        self.menu = ipw.Dropdown(options=options, value=self.spec.default, tooltip=self.hint())
+        self.menu = ipw.Dropdown(
+            options=options, value=self.spec.default, description=self.label, tooltip=self.hint()
+        )
         self.menu.add_class("nfvlab-menu")
         self.menu.observe(lambda change: self._tell(change["new"]), "value")
-        return [self._label(), self.menu]
+        return [self.menu]
 
     def _show(self, value: Any) -> None:
         self.menu.value = value

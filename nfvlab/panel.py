@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from . import montecarlo, style
+from . import montecarlo, style, units
 from .board import Board
 from .controls import Control, control
 from .export import as_csv, as_python, as_text
@@ -81,9 +82,10 @@ class Panel:
         """Start again from a scenario."""
         if preset not in self.presets:
             raise KeyError(f"{preset!r} is not a scenario; the scenarios are {', '.join(self.presets)}")
-        self.preset = preset
-        self.board.preset.value = preset
-        base = self.presets[preset]
+        if self.board.preset.value != preset:
+            self.board.preset.value = preset  # which calls back
+            return
+        self.preset, base = preset, self.presets[preset]
         self.set(**{name: getattr(base, name) for name in self.values})
 
     def reset(self) -> None:
@@ -174,8 +176,8 @@ class Panel:
             }
         )
         results = "; ".join(f"{key} {value}" for key, value in self.headline().items())
-        runs = f" Monte Carlo: {self.samples.n} runs, seed {self.seed}." if self.samples is not None else ""
-        self.board.say(f"{results}.{runs}")
+        runs = f" and {self.samples.n} simulated runs, seed {self.seed}" if self.samples is not None else ""
+        self.board.say(f"Theory{runs}.", f" {results}.")
 
     def _complain(self, heading: str, problems: Sequence[str]) -> None:
         self.error = "; ".join(problems)
@@ -189,7 +191,11 @@ class Panel:
         self._complain(f"{self._label(name)}: not understood", [why])
 
     def _explain(self, problem: Problem) -> str:
-        return str(problem).replace(problem.field, f"{self._label(problem.field)} ({problem.field})", 1)
+        value, name = problem.value, problem.field
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        known = number and name in self.params.specs() and math.isfinite(value)
+        shown = units.human(name, value) if known else repr(value)
+        return f"{self._label(name)} ({name}) is {shown}: {problem.rule}; {problem.remedy}."
 
     @contextmanager
     def _reported(self, heading: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ class Picture:
     `axis` makes an axis show them in human ones.
     """
 
-    size = (7.6, 5.0)  # inches; a hundred CSS pixels each on the page
+    size = (7.6, 4.4)  # inches; a hundred CSS pixels each on the page
     dpi = 120  # of the picture on the page, drawn a little larger than shown so that it stays crisp
     keys: tuple[str, ...] = ()  # the outputs in the headline; all of them if empty
     title = ""  # what the picture is, for its alternative text; the class docstring's first line if empty
@@ -127,7 +127,9 @@ class Picture:
     def _update(self, p: Any, theory: Any, samples: Any | None) -> None:
         self.p = p
         self.show(p, theory, samples)
-        self._source.set_text((samples if samples is not None else theory).source_line())
+        self._source.set_visible(samples is not None)  # a line of text costs 5 ms: not while a slider moves
+        if samples is not None:
+            self._source.set_text(samples.source_line())
         for axes, pairs in self._ends:
             _place_ends(axes, pairs)
 
@@ -177,16 +179,20 @@ def _round_up(value: float) -> float:
 
 
 def _place_ends(axes: Axes, pairs: Sequence[tuple[Artist, Text]]) -> None:
-    """Put each label at the last visible point of its line, labels of one column at least a line apart."""
-    seen = []
+    """Put each label at the last visible point of its line, right of it where there is room, else left."""
+    shown, heights = [], []
+    points_per_pixel = 72 / axes.figure.dpi
+    right = axes.bbox.x1
     for line, text in pairs:
         x, y = (np.asarray(values, float) for values in line.get_data())
         inside = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & (x <= axes.get_xlim()[1]))
         text.set_visible(bool(len(inside)) and line.get_visible())
         if text.get_visible():
             text.xy = (x[inside[-1]], y[inside[-1]])
-            seen.append((text, axes.transData.transform(text.xy)))
-    points_per_pixel = 72 / axes.figure.dpi
-    heights = [point[1] * points_per_pixel for _, point in seen]
-    for (text, _), height, placed in zip(seen, heights, style.spread(heights, 12.0), strict=True):
-        text.set_position((6, placed - height))
+            across, up = axes.transData.transform(text.xy)
+            width = 0.62 * text.get_size() * len(text.get_text()) / points_per_pixel  # DejaVu Sans, about
+            shown.append((text, across + width > right))
+            heights.append(up * points_per_pixel)
+    for (text, left), height, placed in zip(shown, heights, style.spread(heights, 12.0), strict=True):
+        text.set_horizontalalignment("right" if left else "left")
+        text.set_position((-6 if left else 6, placed - height + (8 if left else 0)))

@@ -162,13 +162,12 @@ def quantity(axis: Axis, name: str, title: str, *, ticks: int = 6) -> None:
         axis.set_major_locator(_UnitLocator(name, ticks))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / _scale(axis, name)[0]:g}"))
 
+    # A title at a given height spares each redraw the search for a free one.
+    shown = axes.set_title(" ", loc="left", y=1.0) if axis.axis_name == "y" else axis.label
+
     def retitle(_: Axes | None = None) -> None:
         label = "" if log else _scale(axis, name)[1]
-        text = f"{title}, {label}" if label else title
-        if axis.axis_name == "y":
-            axes.set_title(text, loc="left")
-        else:
-            axis.set_label_text(text)
+        shown.set_text(f"{title}, {label}" if label else title)
 
     axes.callbacks.connect(f"{axis.axis_name}lim_changed", retitle)
     retitle()

@@ -73,8 +73,7 @@ class Session:
 
     def run_all(self, timeout_s: float = 120) -> None:
         """Run every cell and wait until a panel's picture is on the page and the kernel is at rest."""
-        self.page.click("div[role=menubar] >> text=Run")
-        self.page.click("text=Run All Cells")
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
         self.page.wait_for_selector(".nfvlab-picture img", timeout=1000 * timeout_s)
         self.page.wait_for_selector(
             ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=1000 * timeout_s
@@ -129,8 +128,10 @@ def lab(folder: Path) -> Iterator[str]:
     command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     command += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    command += ["--LabApp.extension_manager=readonly"]
-    state.mkdir()
+    command += ["--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"]
+    quiet = state / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     with (state / "log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -173,7 +174,7 @@ def opened(path: Path, *, width: int = 1280, height: int = 860) -> Iterator[Sess
             page.on("pageerror", lambda error: session.errors.append(str(error)))
             page.goto(address.format(path.name), wait_until="domcontentloaded")
             page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
-            page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
+            page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
             yield session
         finally:
             browser.close()
