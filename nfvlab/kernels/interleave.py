@@ -29,7 +29,6 @@ refuted: 13 states, the end is wrong after 4 steps
   4  right  writes 1
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,36 +103,35 @@ def explore(
     """
     starts = list(initial) if isinstance(initial, list | set | frozenset) else [initial]
     came_from: dict[Any, tuple[Any, str, str] | None] = dict.fromkeys(starts)
-    depth = dict.fromkeys(starts, 0)
-    queue = deque(came_from)
-    transitions = ends = 0
+    layer, transitions, ends, depth = list(came_from), 0, 0, 0
 
     def verdict(fault: str = "", state: Any = None) -> Verdict:
         trace = _trace(came_from, state) if fault else ()
-        deepest = max(depth.values())
-        return Verdict(not fault, fault, len(came_from), transitions, ends, deepest, trace)
+        return Verdict(not fault, fault, len(came_from), transitions, ends, depth, trace)
 
-    while queue:
-        state = queue.popleft()
-        if fault := _fault(always, state, "the rule is broken"):
-            return verdict(fault, state)
-        stuck = True
-        for name, machine in machines.items():
-            for action, after in machine(state):
-                stuck = False
-                transitions += 1
-                if after not in came_from:
-                    came_from[after] = (state, name, action)
-                    depth[after] = depth[state] + 1
-                    queue.append(after)
-        if len(came_from) > limit:
-            raise TooManyStates(f"more than {limit} states; make the machines smaller or raise the limit")
-        if stuck:
-            ends += 1
-            if done is not None and not done(state):
-                return verdict("nothing can move", state)
-            if fault := _fault(final, state, "the end is wrong"):
+    while layer:
+        found = []
+        for state in layer:
+            if fault := _fault(always, state, "the rule is broken"):
                 return verdict(fault, state)
+            stuck = True
+            for name, machine in machines.items():
+                for action, after in machine(state):
+                    stuck = False
+                    transitions += 1
+                    if after not in came_from:
+                        came_from[after] = (state, name, action)
+                        found.append(after)
+            if stuck:
+                ends += 1
+                if done is not None and not done(state):
+                    return verdict("nothing can move", state)
+                if fault := _fault(final, state, "the end is wrong"):
+                    return verdict(fault, state)
+            if len(came_from) > limit:
+                raise TooManyStates(f"more than {limit} states; make the machines smaller or raise the limit")
+        layer = found
+        depth += bool(found)
     if final is not None and not ends:
         return verdict("no run ever ends", starts[0])
     return verdict()
