@@ -165,6 +165,21 @@ def test_continuous_integration_installs_what_tests_would_skip_and_runs_make_tes
     subprocess.run(["bash", "-n", script], check=True, timeout=60)
 
 
+def test_there_are_benchmarks_and_they_are_collected():
+    call = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/benchmarks",
+    ]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_session_in_the_readme_runs_as_printed():
     session = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
     assert sum(example.source.count("\n") for example in session.examples) == 8
