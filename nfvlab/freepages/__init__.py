@@ -23,7 +23,9 @@ References
     opnfv/kvmfornfv live migration user guide.
 """
 
+from nfvlab.freepages.analytic import Theory, analyze
 from nfvlab.freepages.params import OUTPUTS, Params, from_recording
+from nfvlab.freepages.scenarios import SCENARIOS
 from nfvlab.freepages.simulation import Samples, simulate
 
 __all__ = [
@@ -37,3 +39,12 @@ __all__ = [
     "from_recording",
     "simulate",
 ]
+
+
+def __getattr__(name: str):
+    """`figure` on first use, so that importing the feature imports no matplotlib."""
+    if name == "figure":
+        from nfvlab.freepages.figures import figure
+
+        return figure
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
