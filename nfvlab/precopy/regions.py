@@ -2,13 +2,16 @@
 
 from typing import NamedTuple
 
-from nfvlab.precopy.params import PAGE_BYTES, Params, boot_pages, top_pages
+from nfvlab.precopy.params import PAGE_BYTES, Params, top_pages
 
 LOW_DENSITY = 0.64  # non-zero share of the lowest cluster: zero pages are strewn among the kernel's own
 
 
 class Region(NamedTuple):
-    """`pages` pages, of which `nonzero` hold content, strewn evenly; the guest goes on writing to the first `written`."""
+    """`pages` pages, `nonzero` of them with content, strewn evenly; to the first `written` the guest goes on writing.
+
+    `name` is what they hold; the region "low" is where the guest's own kernel writes.
+    """
 
     name: str
     pages: float
@@ -30,18 +33,18 @@ def regions(p: Params) -> tuple[Region, ...]:
     touched, working = p.touched_bytes // PAGE_BYTES, p.wss_bytes // PAGE_BYTES
     used = max(touched, working) if p.touched_freed else touched + working
     top = top_pages(p)
-    free = max(guest - used - boot_pages(p), 0)
-    stale = min(max(p.boot_stale_pages - used, 0), free)
-    low = min(round(p.boot_low_pages / LOW_DENSITY), p.boot_low_pages + free - stale)
-    zero = free + p.boot_low_pages - stale - low
+    room = guest - used - p.boot_middle_pages - top
+    low = max(min(round(p.boot_low_pages / LOW_DENSITY), room), p.boot_low_pages)
+    stale = min(max(p.boot_stale_pages - used, 0), max(room - low, 0))
+    zero = max(room - low - stale, 0)
     filled = 1.0 if p.touched_content == "random" else 0.0
     first = working if p.touched_freed else 0  # the working set reuses the first pages that were freed
     kept = max(touched - first, 0)
     data = Region("touched", kept, filled * kept)
-    hot = Region("working set", working, working, working)
+    work = Region("working set", working, working, working)
     found = (
         Region("low", low, p.boot_low_pages, min(p.background_wss_bytes // PAGE_BYTES, low)),
-        *((hot, data) if p.touched_freed else (data, hot)),
+        *((work, data) if p.touched_freed else (data, work)),
         Region("stale", stale, stale),
         Region("zero", zero / 2, 0),
         Region("middle", p.boot_middle_pages, p.boot_middle_pages),

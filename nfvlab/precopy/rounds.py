@@ -1,10 +1,13 @@
 """The parts of a migration: first pass, rounds, auto-converge, stop-and-copy."""
 
-from nfvlab.precopy.dirtying import Cells
+from math import inf
+
+from nfvlab.precopy.dirtying import Classes
 from nfvlab.precopy.params import PAGE_BYTES, Params
-from nfvlab.precopy.rates import throttled_visits_per_s
+from nfvlab.precopy.rates import visits_per_s
 from nfvlab.precopy.regions import Region, regions
 from nfvlab.precopy.sender import Run, Sender
+from nfvlab.precopy.sequential import Stretches
 from nfvlab.units import GiB, s
 
 CHECK_NS = 1 * s  # a sync counts for auto-converge when the last that counted is longer ago
@@ -16,9 +19,11 @@ class Throttle:
     def __init__(self, p: Params, now_ns: float):
         self.p, self.frac = p, 0.0
         self.last_ns, self.last_bytes, self.dirtied_pages, self.high = now_ns, 0.0, 0.0, 0
+        self.tick_ns = p.throttle_sync_ns if p.auto_converge and p.throttle_sync_ns else inf
+        self.syncs_at_tick = 0.0
 
-    @property
     def settled(self) -> bool:
+        """Whether it will not change any more."""
         return not self.p.auto_converge or self.frac >= self.p.throttle_max_frac
 
     def sync(self, now_ns: float, sent_bytes: float, dirtied_pages: float) -> None:
@@ -36,6 +41,13 @@ class Throttle:
             self.frac = min(self.frac + step, p.throttle_max_frac)
         self.last_ns, self.last_bytes, self.dirtied_pages = now_ns, sent_bytes, 0.0
 
+    def tick(self, now_ns: float, syncs: float) -> bool:
+        """Whether its timer asks for a sync: there was none since it last looked (the first pass is exempt)."""
+        stale = 1 < syncs == self.syncs_at_tick
+        self.syncs_at_tick = syncs + stale
+        self.tick_ns = now_ns + self.p.throttle_sync_ns
+        return stale
+
 
 class Rounds:
     """The first pass and the rounds of one migration, one step a sync."""
@@ -43,12 +55,13 @@ class Rounds:
     def __init__(self, p: Params, memory: tuple[Region, ...] | None = None):
         self.p, self.sender = p, Sender(p)
         self.fresh = list(regions(p) if memory is None else memory)  # never sent
-        self.cells = Cells(p, sum(region.written for region in self.fresh if region.name == "low"))
-        self.fresh_written = self.cells.pages.sum()  # pages of cells never sent
-        self.again = 0.0  # pages of cells sent, and marked again
+        background = sum(region.written for region in self.fresh if region.name == "low")
+        self.written = (Stretches if p.pattern == "sequential" else Classes)(p, background)
+        self.fresh_written = self.written.marked()  # of the pages that something writes to, those never sent
+        self.again = 0.0  # those sent, and marked again
         self.sync_ns = p.sync_ns + p.sync_per_gib_ns * p.ram_bytes / GiB
         self.sender.pause(p.setup_ns + self.sync_ns)
-        self.sender.window_start_ns = self.logged_ns = self.sender.now_ns
+        self.logged_ns = self.sender.now_ns
         self.throttle = Throttle(p, self.logged_ns)
         self.syncs = 1.0
 
@@ -60,12 +73,20 @@ class Rounds:
         """What is marked, from the cursor on: never sent first, then round again."""
         run = self.sender.run
         fresh = [run(region.pages, region.nonzero / region.pages) for region in self.fresh]
-        return [*fresh, run(self.again, 1.0, again=True)]
+        return [*fresh, self.sender.again(self.again)]
 
     def send(self) -> float:
-        """One round: send until the stop rule asks for the dirty log; the pages left."""
+        """One round: send until the stop rule asks for the dirty log, or for too long; the pages left."""
+        while True:
+            left = self._send()
+            if self.sender.now_ns < self.throttle.tick_ns:
+                return left
+            if self.throttle.tick(self.sender.now_ns, self.syncs):
+                self.sync()
+
+    def _send(self) -> float:
         runs = self.queue()
-        left = self.sender.send(list(runs), self.pending())
+        left = self.sender.send(list(runs), self.pending(), self.throttle.tick_ns)
         swept, fresh = 0.0, []
         for region, run in zip(self.fresh, runs[:-1], strict=True):
             sent = region.pages - run.pages
@@ -73,8 +94,8 @@ class Rounds:
             if run.pages > 1e-6:
                 fresh.append(region.cut(sent))
         self.fresh_written -= swept
-        self.cells.sweep(swept)
-        self.cells.sweep(self.again - runs[-1].pages)
+        self.written.sweep(swept)
+        self.written.sweep(self.again - runs[-1].pages)
         self.fresh, self.again = fresh, runs[-1].pages
         return left
 
@@ -82,10 +103,10 @@ class Rounds:
         """Merge the dirty log into the bitmap; the newly marked pages."""
         now_ns = self.sender.now_ns
         seconds = (now_ns - self.logged_ns) / 1e9
-        visits = throttled_visits_per_s(self.p, self.throttle.frac) * seconds
-        before = self.cells.dirty.sum()
-        self.cells.write(seconds, visits)
-        marked = self.cells.dirty.sum()
+        visits = visits_per_s(self.p, self.throttle.frac) * seconds
+        before = self.written.marked()
+        self.written.write(seconds, visits)
+        marked = self.written.marked()
         self.again = max(marked - self.fresh_written, 0.0)
         self.logged_ns = now_ns
         self.syncs += 1
@@ -93,8 +114,8 @@ class Rounds:
 
     def sync(self) -> float:
         """A sync while the guest runs; the newly marked pages."""
-        marked = self.log()
         self.sender.pause(self.sync_ns)
+        marked = self.log()
         self.throttle.sync(self.sender.now_ns, self.sender.bytes, marked)
         return marked
 

@@ -1,23 +1,36 @@
 """The migration thread as a fluid: pages flow at the rate of the slowest station, in windows and iterations.
 
-Only what happens at the ends of windows and iterations is stepped through; runs of equal windows are skipped at once,
-so that the cost of a migration does not grow with its length.
+Only the ends of windows and iterations are stepped through, and runs of equal windows are skipped at once: the cost
+of following a migration does not grow with its length.
 """
 
-from math import inf, sqrt
+from math import inf
 
 from nfvlab.precopy.params import PAGE_BYTES, Params
-from nfvlab.precopy.rates import Cost, costs, expected_min, iterations_per_window, speed_up
+from nfvlab.precopy.rates import Cost, costs, full_window_ns, iteration_ns, usual, window_limit
+
+LEAST_PAGES = 1e-6  # a run with less is done
+
+
+class Kind:
+    """A kind of page: its costs, and the mean budget and lateness of a window full of it."""
+
+    __slots__ = ("budget_bytes", "drain_ns", "hold_ns", "late_ns", "size", "source_ns")
+
+    def __init__(self, p: Params, cost: Cost):
+        mean = usual(p, cost)
+        self.source_ns, self.drain_ns, self.size = mean.source_ns, mean.drain_ns, cost.wire_bytes
+        self.hold_ns = p.socket_bytes / self.size * self.drain_ns  # that a socket full of it takes to drain
+        self.budget_bytes, self.late_ns = window_limit(p, cost)
 
 
 class Run:
-    """`pages` like pages to be sent; `budget_bytes` and `late_ns` of a window full of them."""
+    """`pages` like pages to be sent."""
 
-    __slots__ = ("budget_bytes", "cost", "late_ns", "nonzero_frac", "pages")
+    __slots__ = ("kind", "nonzero_frac", "pages")
 
-    def __init__(self, pages: float, cost: Cost, nonzero_frac: float, limit: tuple[float, float]):
-        self.pages, self.cost, self.nonzero_frac = pages, cost, nonzero_frac
-        self.budget_bytes, self.late_ns = limit
+    def __init__(self, pages: float, kind: Kind, nonzero_frac: float):
+        self.pages, self.kind, self.nonzero_frac = pages, kind, nonzero_frac
 
 
 class Sender:
@@ -29,114 +42,119 @@ class Sender:
 
     def __init__(self, p: Params):
         self.p, self.costs = p, costs(p)
-        self.fast = speed_up(p)
-        self.now_ns = self.drained_ns = 0.0
-        self.hold_ns = 0.0
+        self.iteration_ns, self.long_enough_ns = iteration_ns(p), p.window_ns * (1 - 1e-9)
+        self.full_window_ns = full_window_ns(p)
+        self.now_ns = self.drained_ns = self.hold_ns = 0.0
         self.window_start_ns = self.window_bytes = 0.0
         self.threshold_bytes = 0.0
         self.bytes = self.normal = self.duplicate = 0.0
-        self.curve: list[tuple[float, float, float]] = []
-        self._limits: dict[Cost, tuple[float, float]] = {}
+        self.curve: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)]
+        self._kinds: dict[float, Kind] = {}
 
-    def run(self, pages: float, nonzero_frac: float, again: bool = False) -> Run:
-        """Pages of a kind, with what the limiter makes of them."""
-        cost = self.costs.again if again else self.costs.mix(nonzero_frac)
-        limit = self._limits.get(cost)
-        if limit is None:
-            limit = self._limits[cost] = self._limit(cost)
-        return Run(pages, cost, nonzero_frac, limit)
+    def run(self, pages: float, nonzero_frac: float) -> Run:
+        """Pages never sent, of which a share is not zero."""
+        kind = self._kinds.get(nonzero_frac)
+        if kind is None:
+            kind = self._kinds[nonzero_frac] = Kind(self.p, self.costs.mix(nonzero_frac))
+        return Run(pages, kind, nonzero_frac)
 
-    def _limit(self, cost: Cost) -> tuple[float, float]:
-        """Budget of a window, less what slow iterations leave unused, and how late its end is on average."""
-        p, many = self.p, iterations_per_window(self.p)
-        budget = p.max_bandwidth_bytes_per_s * p.window_ns / 1e9
-        if cost.bottleneck_ns == 0:
-            return budget, p.wakeup_ns
-        capacity = cost.wire_bytes / cost.bottleneck_ns * many * p.iterate_max_ns * self.fast
-        mean, binds = expected_min(budget, capacity, p.speed_cv_frac / sqrt(many))
-        return (budget if binds < 1e-3 else mean), p.wakeup_ns * binds
+    def again(self, pages: float) -> Run:
+        """Pages sent before."""
+        kind = self._kinds.get(-1.0)
+        if kind is None:
+            kind = self._kinds[-1.0] = Kind(self.p, self.costs.again)
+        return Run(pages, kind, 1.0)
 
-    def send(self, queue: list[Run], pending_pages: float) -> float:
-        """Send from the queue until less is pending than the threshold allows, or for too long; what is pending then."""
-        previous = None
-        while self._goes_on(queue, pending_pages):
+    def send(self, queue: list[Run], pending_pages: float, until_ns: float = inf) -> float:
+        """Send until less is pending than the stop rule allows, or until a time; what is pending then."""
+        until_ns = min(until_ns, self.p.give_up_ns)
+        while queue and pending_pages * PAGE_BYTES >= self.threshold_bytes and self.now_ns < until_ns:
             head, whole = queue[0], self.window_bytes == 0
-            left, opened_ns = head.pages, self.window_start_ns
+            left, opened_ns, ahead_ns = head.pages, self.window_start_ns, self.drained_ns - self.now_ns
             pending_pages = self._window(queue, pending_pages)
-            self.curve.append((self.now_ns, self.bytes, pending_pages))
-            if not (whole and self.window_bytes == 0 and queue and queue[0] is head):
-                previous = None
-                continue
-            pages, length_ns = left - head.pages, self.window_start_ns - opened_ns
-            if previous is not None and abs(pages - previous) <= 1e-9 * pages:
-                pending_pages -= self._skip(head, pending_pages, pages, length_ns)
-                self.curve.append((self.now_ns, self.bytes, pending_pages))
-            previous = pages
+            self.curve.append((self.now_ns, self.bytes, pending_pages * PAGE_BYTES))
+            shift_ns = abs(self.drained_ns - self.now_ns - ahead_ns)
+            if whole and self.window_bytes == 0 and queue and queue[0] is head and shift_ns < 1.0:
+                pages, length_ns = left - head.pages, self.window_start_ns - opened_ns
+                spare = min(head.pages, pending_pages - self.threshold_bytes / PAGE_BYTES)
+                windows = int(min(spare / pages, (until_ns - self.now_ns) / length_ns))
+                if windows > 0:
+                    pending_pages -= self._skip(head, windows, pages, length_ns)
+                    self.curve.append((self.now_ns, self.bytes, pending_pages * PAGE_BYTES))
         return pending_pages
 
-    def _goes_on(self, queue: list[Run], pending_pages: float) -> bool:
-        enough = pending_pages * PAGE_BYTES >= self.threshold_bytes
-        return bool(queue) and enough and self.now_ns < self.p.give_up_ns
-
     def _window(self, queue: list[Run], pending_pages: float) -> float:
-        """Iterations until the window is over or the stop rule asks for the dirty log."""
-        p = self.p
-        while self._goes_on(queue, pending_pages):
-            head = queue[0]
-            pending_pages -= self._iterate(queue, head.budget_bytes - self.window_bytes)
-            if self.now_ns - self.window_start_ns >= p.window_ns * (1 - 1e-9):
+        """Iterations until the window is over, or the stop rule asks for the dirty log."""
+        while queue and pending_pages * PAGE_BYTES >= self.threshold_bytes:
+            kind = queue[0].kind
+            pending_pages -= self._whole(queue[0], pending_pages) or self._iterate(queue)
+            if self.now_ns - self.window_start_ns >= self.long_enough_ns:
                 self._close()
                 break
-            if self.window_bytes >= head.budget_bytes * (1 - 1e-9):
-                self.now_ns = self.window_start_ns + p.window_ns + head.late_ns
+            if self.window_bytes >= kind.budget_bytes * (1 - 1e-9):
+                self.now_ns = self.window_start_ns + self.p.window_ns + kind.late_ns
                 self._close()
                 break
         return pending_pages
 
     def _close(self) -> None:
         """The window is over: estimate the bandwidth, and the threshold from it."""
-        p = self.p
-        rate = p.avail_switchover_bytes_per_s or self.window_bytes / (self.now_ns - self.window_start_ns) * 1e9
-        self.threshold_bytes = rate * p.downtime_limit_ns / 1e9
+        length_ns = self.now_ns - self.window_start_ns
+        rate = self.p.avail_switchover_bytes_per_s / 1e9 or self.window_bytes / length_ns
+        self.threshold_bytes = rate * self.p.downtime_limit_ns
         self.window_start_ns, self.window_bytes = self.now_ns, 0.0
 
-    def _iterate(self, queue: list[Run], budget_bytes: float) -> float:
+    def _whole(self, run: Run, pending_pages: float) -> float:
+        """The pages of all iterations of a window at once; 0 if there is something to see between them."""
+        if self.window_bytes or self.now_ns != self.window_start_ns:
+            return 0.0
+        end_ns = self.now_ns + self.full_window_ns
+        in_time, in_budget = self._in_time(run.kind, end_ns), run.kind.budget_bytes / run.kind.size
+        pages = min(in_time, in_budget)
+        if pages >= run.pages or (pending_pages - pages) * PAGE_BYTES < self.threshold_bytes:
+            return 0.0
+        self._write(run, pages)
+        if in_time < in_budget:
+            self.now_ns = max(self.now_ns, end_ns)
+        return pages
+
+    def _iterate(self, queue: list[Run]) -> float:
         """One iteration: send until its time or the budget is spent; the number of pages sent."""
-        end_ns, sent = self.now_ns + self.p.iterate_max_ns, 0.0
+        end_ns, sent = self.now_ns + self.iteration_ns, 0.0
+        budget_bytes = queue[0].kind.budget_bytes - self.window_bytes
         while queue:
             run = queue[0]
-            pages = min(run.pages, max(budget_bytes, 0.0) / run.cost.wire_bytes, self._in_time(run.cost, end_ns))
-            self._write(run, pages, self.fast)
-            budget_bytes -= pages * run.cost.wire_bytes
+            pages = min(run.pages, max(budget_bytes, 0.0) / run.kind.size, self._in_time(run.kind, end_ns))
+            self._write(run, pages)
+            budget_bytes -= pages * run.kind.size
             sent += pages
-            if run.pages > 1e-6:
-                if budget_bytes > 1e-6 * run.cost.wire_bytes:
+            if run.pages > LEAST_PAGES:
+                if budget_bytes > LEAST_PAGES * run.kind.size:
                     self.now_ns = max(self.now_ns, end_ns)  # it was time that ran out
                 break
-            queue.pop(0)
+            del queue[0]
         return sent
 
-    def _in_time(self, cost: Cost, end_ns: float) -> float:
+    def _in_time(self, kind: Kind, end_ns: float) -> float:
         """Pages that can be written before `end_ns`."""
-        free = (end_ns - self.now_ns) * self.fast / cost.source_ns if cost.source_ns else inf
-        if not cost.drain_ns:
+        free = (end_ns - self.now_ns) / kind.source_ns if kind.source_ns else inf
+        if not kind.drain_ns:
             return free
-        ready_ns = max(self.drained_ns, self.now_ns)
-        hold_ns = self.p.socket_bytes / cost.wire_bytes * cost.drain_ns / self.fast
+        hold_ns = kind.hold_ns
         if hold_ns > self.hold_ns:  # the socket may still be full of pages that drain faster
-            full = free * cost.wire_bytes / self.p.socket_bytes
-            hold_ns = self.hold_ns + (hold_ns - self.hold_ns) * min(full, 1.0)
-        return max(min(free, (end_ns + hold_ns - ready_ns) * self.fast / cost.drain_ns), 0.0)
+            hold_ns = self.hold_ns + (hold_ns - self.hold_ns) * min(
+                free * kind.size / self.p.socket_bytes, 1.0
+            )
+        ready_ns = max(self.drained_ns, self.now_ns)
+        return max(min(free, (end_ns + hold_ns - ready_ns) / kind.drain_ns), 0.0)
 
-    def _write(self, run: Run, pages: float, fast: float = 1.0) -> None:
+    def _write(self, run: Run, pages: float) -> None:
         """Write pages to the socket, waiting for the destination to make room in it."""
-        cost, p = run.cost, self.p
-        size = pages * cost.wire_bytes
-        drain_ns = pages * cost.drain_ns / fast
-        written_ns = self.now_ns + pages * cost.source_ns / fast
-        self.drained_ns = max(max(self.drained_ns, self.now_ns) + drain_ns, written_ns)
-        share = min(size / p.socket_bytes, 1.0)
-        self.hold_ns += share * (p.socket_bytes / cost.wire_bytes * cost.drain_ns / fast - self.hold_ns)
+        kind = run.kind
+        size = pages * kind.size
+        written_ns = self.now_ns + pages * kind.source_ns
+        self.drained_ns = max(max(self.drained_ns, self.now_ns) + pages * kind.drain_ns, written_ns)
+        self.hold_ns += min(size / self.p.socket_bytes, 1.0) * (kind.hold_ns - self.hold_ns)
         self.now_ns = max(written_ns, self.drained_ns - self.hold_ns)
         self.window_bytes += size
         self.bytes += size
@@ -144,15 +162,10 @@ class Sender:
         self.duplicate += pages * (1 - run.nonzero_frac)
         run.pages -= pages
 
-    def _skip(self, run: Run, pending_pages: float, pages: float, length_ns: float) -> float:
+    def _skip(self, run: Run, windows: int, pages: float, length_ns: float) -> float:
         """Pass over windows that are all alike; the pages they send."""
-        spare = pending_pages - self.threshold_bytes / PAGE_BYTES
-        time_left = (self.p.give_up_ns - self.now_ns) / length_ns
-        windows = int(min(run.pages / pages, spare / pages, time_left)) - 1
-        if windows <= 0:
-            return 0.0
         sent = windows * pages
-        self.shift(windows * length_ns, sent * run.cost.wire_bytes, sent * run.nonzero_frac)
+        self.shift(windows * length_ns, sent * run.kind.size, sent * run.nonzero_frac)
         self.duplicate += sent * (1 - run.nonzero_frac)
         run.pages -= sent
         return sent
