@@ -47,8 +47,7 @@ class Canvas:
 
     def render(self) -> np.ndarray:
         """The picture as it stands: uint8 array (height, width, 4), a view that the next call overwrites."""
-        if self._background is None or self.figure.stale:
-            self._draw_static()
+        self.refresh()
         self.canvas.restore_region(self._background)
         for artist in sorted(self.artists, key=lambda artist: artist.get_zorder()):
             if artist.axes is not None:
@@ -61,7 +60,10 @@ class Canvas:
         """The picture as it stands, as PNG."""
         return encode_png(self.render(), level=level)
 
-    def _draw_static(self) -> None:
+    def refresh(self) -> None:
+        """Draw the static parts again if they have changed; the first time, lay the figure out."""
+        if self._background is not None and not self.figure.stale:
+            return
         with style():  # ticks made while drawing take their looks from the settings of that moment
             self.canvas.draw()
             if self.full_draws == 0:

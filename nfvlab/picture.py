@@ -130,6 +130,7 @@ class Picture:
         self._source.set_visible(samples is not None)  # a line of text costs 5 ms: not while a slider moves
         if samples is not None:
             self._source.set_text(samples.source_line())
+        self.canvas.refresh()  # which settles where the axes are
         for axes, pairs in self._ends:
             _place_ends(axes, pairs)
 
