@@ -106,9 +106,9 @@ class MigrationThread:
 
     def update_counters(self) -> None:
         """migration_update_counters: bandwidth, threshold and a new budget, once a window."""
-        length = self.now_ns - self.window_start_ns
-        if length < self.p.window_ns:
+        if self.now_ns < self.window_start_ns + self.p.window_ns:
             return
+        length = self.now_ns - self.window_start_ns
         sent = self.totals.transferred_bytes - self.window_sent
         bandwidth = sent / length
         expected = self.p.avail_switchover_bytes_per_s / s or bandwidth
