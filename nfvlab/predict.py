@@ -78,10 +78,14 @@ def measured(meta) -> dict[str, Any]:
     }
 
 
-def predict_all(recordings, host: dict[str, float], *, seed: int, n: int = 9, progress=lambda: None) -> list[Prediction]:
+def predict_all(
+    recordings, host: dict[str, float], *, seed: int, n: int = 9, progress=lambda: None
+) -> list[Prediction]:
     """A `Prediction` for each (path, meta); each recording's generator depends on the seed and its place only."""
     found = []
-    for (path, meta), child in zip(recordings, np.random.SeedSequence(seed).spawn(len(recordings)), strict=True):
+    for (path, meta), child in zip(
+        recordings, np.random.SeedSequence(seed).spawn(len(recordings)), strict=True
+    ):
         reason = why_left_out(meta)
         totals = {} if reason else predict(meta, host, rng=np.random.default_rng(child), n=n)
         found.append(Prediction(str(path), meta.name, totals, measured(meta), reason))
@@ -98,7 +102,11 @@ def summary(predictions: list[Prediction]) -> dict[str, float]:
         figures["convergence right"] = float(
             np.mean([p.measured["converged"] == p.predicted["converged"] for p in judged])
         )
-    for label, field in (("bytes", "transferred"), ("total time", "total-time"), ("rounds", "dirty-sync-count")):
+    for label, field in (
+        ("bytes", "transferred"),
+        ("total time", "total-time"),
+        ("rounds", "dirty-sync-count"),
+    ):
         errors = np.abs([p.error(field) for p in done])
         errors = errors[~np.isnan(errors)]
         if errors.size:

@@ -13,14 +13,18 @@ def add_parser(subparsers) -> None:
     """Declare both commands."""
     fit = subparsers.add_parser("calibrate", help="fit a host's constants on recordings")
     fit.add_argument("what", choices=["migration"])
-    fit.add_argument("recordings", nargs="+", type=Path, metavar="DIR", help="directories or files of recordings")
+    fit.add_argument(
+        "recordings", nargs="+", type=Path, metavar="DIR", help="directories or files of recordings"
+    )
     fit.add_argument("-o", "--output", type=Path, required=True, metavar="HOST.TOML")
     fit.add_argument("--title", default="calibrated host", help="a name for the pair of hosts")
     fit.add_argument("--evaluations", type=int, default=300, metavar="N", help="of the fit (default: 300)")
     fit.add_argument("--seed", type=int, default=SEED)
     guess = subparsers.add_parser("predict", help="predict recordings from their scenarios alone")
     guess.add_argument("what", choices=["migration"])
-    guess.add_argument("recordings", nargs="+", type=Path, metavar="DIR", help="directories or files of recordings")
+    guess.add_argument(
+        "recordings", nargs="+", type=Path, metavar="DIR", help="directories or files of recordings"
+    )
     guess.add_argument("--host", type=Path, required=True, metavar="HOST.TOML")
     guess.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON, too")
     guess.add_argument("-n", type=int, default=9, help="simulated migrations a recording (default: 9)")
@@ -41,7 +45,9 @@ def read_all(paths) -> list:
     for path in paths:
         inside = sorted(path.glob("*.json")) + sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not inside:
-            raise ReaderError(path, None, "no recording (*.json) in this directory", "Give the directory that has them")
+            raise ReaderError(
+                path, None, "no recording (*.json) in this directory", "Give the directory that has them"
+            )
         files += inside
     return [(file, read_qemu(file)[1]) for file in files]
 
@@ -67,7 +73,10 @@ def calibrate(args, recordings) -> int:
             observed, rng=np.random.default_rng(args.seed), evaluations=args.evaluations, progress=bar.update
         )
     source = f"nfvlab calibrate migration on {len(observed)} recordings, seed {args.seed}"
-    constants = found.host.to_dict() | {"fresh_touch_ns": found.host.first_touch_ns, "fragmentation_frac": 0.0}
+    constants = found.host.to_dict() | {
+        "fresh_touch_ns": found.host.first_touch_ns,
+        "fragmentation_frac": 0.0,
+    }
     args.output.write_text(host_text(constants, title=args.title, source=source), encoding="utf-8")
     errors = np.abs(np.expm1(found.log_time))
     print(f"{args.output}: fitted on {len(observed)} recordings ({len(left_out)} left out)")
@@ -129,7 +138,9 @@ def table(predictions) -> str:
         for field, _, shape in COLUMNS:
             values = [_shown(side.get(field), shape) for side in (p.predicted, p.measured)]
             error = p.error(field)
-            cells.append(f"  {values[0]:>13} {values[1]:>13} {'' if error != error else format(error, '+.1%'):>7}")
+            cells.append(
+                f"  {values[0]:>13} {values[1]:>13} {'' if error != error else format(error, '+.1%'):>7}"
+            )
         wrong = "" if p.predicted["converged"] == p.measured["converged"] else "  convergence wrong"
         lines.append(name + "".join(cells) + wrong)
     return "\n".join(lines)

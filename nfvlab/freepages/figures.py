@@ -27,9 +27,12 @@ class Live(house.Picture):
     size = (8.6, 4.6)
 
     def build(self, p: Params) -> None:
+        """One wide axis for the courses, three narrow ones for the totals."""
         grid = self.figure.add_gridspec(len(BARS), 2, width_ratios=(2.1, 1), wspace=0.06)
         self.sent = self.figure.add_subplot(grid[:, 0])
-        self.axis(self.sent, x=("total_time_ns", "Time since the migrate command"), y=("transferred_bytes", "Sent"))
+        self.axis(
+            self.sent, x=("total_time_ns", "Time since the migrate command"), y=("transferred_bytes", "Sent")
+        )
         self.band = self.animate(self.sent.add_patch(Polygon(np.zeros((3, 2)), closed=True, **house.BAND)))
         self.without = self.animate(*self.sent.plot([], [], **house.BASELINE, label="all pages"))
         self.skipping = self.animate(*self.sent.plot([], [], **house.THEORY, label="free pages skipped"))
@@ -47,13 +50,16 @@ class Live(house.Picture):
         axes.spines[:].set_visible(False)
         made = []
         for y, style in ((1, house.BASELINE), (0, house.THEORY)):
-            bar = self.animate(axes.add_patch(Rectangle((0, y - 0.32), 0, 0.64, color=style["color"], alpha=0.85)))
+            bar = self.animate(
+                axes.add_patch(Rectangle((0, y - 0.32), 0, 0.64, color=style["color"], alpha=0.85))
+            )
             text = self.animate(house.direct_label(axes, 0, y, "", size=9.5))
             dot = self.animate(*axes.plot([], [], **house.SIMULATION))
             made.append((bar, text, dot, y))
         return axes, name, made
 
     def show(self, p: Params, theory: Theory, samples: Samples | None = None) -> None:
+        """Both courses and totals; the simulated band belongs to the chosen setting."""
         off, on = self._both(p, theory)
         for line, stop, t in zip((self.without, self.skipping), self.stops, (off, on), strict=True):
             line.set_data(*_curve(t))
@@ -67,10 +73,17 @@ class Live(house.Picture):
             top = max([v for v in values if np.isfinite(v)], default=1.0)
             axes.set_xlim(0, 1.55 * top)
             shown = samples.estimate()[name].value if samples is not None else np.nan
-            for (bar, text, dot, y), value, chosen in zip(made, values, (not p.skipping, p.skipping), strict=True):
+            for (bar, text, dot, y), value, chosen in zip(
+                made, values, (not p.skipping, p.skipping), strict=True
+            ):
                 bar.set_width(value if np.isfinite(value) else 0.0)
                 text.set_text(units.human(name, value) if np.isfinite(value) else "does not converge")
-                text.xy = (max(value, shown if chosen and np.isfinite(shown) else 0.0) if np.isfinite(value) else 0.0, y)
+                text.xy = (
+                    max(value, shown if chosen and np.isfinite(shown) else 0.0)
+                    if np.isfinite(value)
+                    else 0.0,
+                    y,
+                )
                 dot.set_data(*(([shown], [y]) if chosen and np.isfinite(shown) else ([], [])))
 
     def _both(self, p: Params, theory: Theory) -> tuple[Theory, Theory]:
@@ -80,6 +93,7 @@ class Live(house.Picture):
         return self._pair
 
     def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
+        """With skipping first, then without; packets only where some are offered."""
         off, on = self._pair if getattr(self, "_pair_of", None) == p else self._both(p, theory)
         names = [*BARS, ("lost_count", "Packets lost")] if packets_per_s(p) else BARS
         lines = {}
@@ -136,7 +150,8 @@ def forwarding(runs: Sequence[tuple[str, Run]], p: Params, *, around_ns: float =
             axes.axhline(packets_per_s(p), color=house.FAINT, lw=1, ls=":")
             axes.axvspan(0, run.totals.pause_ns, color=house.PALETTE.vermillion, alpha=0.15, lw=0)
             house.quantity(axes.yaxis, "packets_per_s", "Forwarded", ticks=3)
-            lost = f"{label}: {made.lost_count:,} packets lost, guest stopped {units.human('pause_ns', run.totals.pause_ns)}"
+            pause = units.human("pause_ns", run.totals.pause_ns)
+            lost = f"{label}: {made.lost_count:,} packets lost, guest stopped {pause}"
             axes.text(0.995, 1.04, lost, transform=axes.transAxes, ha="right", fontsize=9.5)
             axes.set_ylim(0, None)
         house.quantity(rows[-1].xaxis, "total_time_ns", "Time after the guest was stopped")
@@ -159,7 +174,9 @@ def compared(rows: Sequence[tuple[str, str, float, float]], *, title: str, alt: 
             text = f"{units.human(name, model)} for {units.human(name, measured)}"
             axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         axes.axvspan(0.9, 1.1, color=house.PALETTE.green, alpha=0.10, lw=0)
-        axes.set(yticks=range(len(rows)), yticklabels=[label for label, *_ in rows], ylim=(len(rows) - 0.4, -0.6))
+        axes.set(
+            yticks=range(len(rows)), yticklabels=[label for label, *_ in rows], ylim=(len(rows) - 0.4, -0.6)
+        )
         axes.set_xlabel("model / measured (shaded: within 10 %)")
         axes.grid(False)
         axes.set_title(title, loc="left")

@@ -97,7 +97,13 @@ def _disjoint(spans) -> Gaps:
 
 
 def forward(
-    gaps: Gaps, *, rate_per_s: float, capacity_per_s: float, ring_count: int, until_ns: float, bin_ns: float = 1 * ms
+    gaps: Gaps,
+    *,
+    rate_per_s: float,
+    capacity_per_s: float,
+    ring_count: int,
+    until_ns: float,
+    bin_ns: float = 1 * ms,
 ) -> Forwarded:
     """Follow every packet from the migration's start until `until_ns` and EDGE_NS beyond."""
     packets = int((until_ns + EDGE_NS) * rate_per_s / s)
@@ -117,6 +123,4 @@ def forward(
         bin_ns,
     )
     t = (np.arange(bins) + 0.5) * bin_ns
-    return Forwarded(
-        packets, *(int(c) for c in counts), float(longest), t, served / bin_ns * s
-    )
+    return Forwarded(packets, *(int(c) for c in counts), float(longest), t, served / bin_ns * s)

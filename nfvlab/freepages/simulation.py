@@ -57,7 +57,9 @@ class BitmapThread(MigrationThread):
     def begin_bulk(self) -> None:
         """Ask, let the guest walk its free lists, take what it reports out of the migration bitmap."""
         p = self.p
-        self.report_ns = p.request_ns + p.walk_block_ns * self.free.blocks + p.walk_page_ns * self.free.free_pages
+        self.report_ns = (
+            p.request_ns + p.walk_block_ns * self.free.blocks + p.walk_page_ns * self.free.free_pages
+        )
         folded = self.free.memory_map.to_ram_block(self.free.raw_bitmap())
         self.elapse(self.report_ns)
         self.skipped_pages = int(pagemap.subtract(self.bitmap[: folded.size], folded))
@@ -103,7 +105,11 @@ class HintThread(MigrationThread):
 
     def slice_ns(self) -> float:
         """While hints come in, the walk stops for each of them."""
-        return np.inf if np.isinf(self.hint_at_ns) else max(self.hint_at_ns - self.now_ns, self.p.hint_block_ns / 4)
+        return (
+            np.inf
+            if np.isinf(self.hint_at_ns)
+            else max(self.hint_at_ns - self.now_ns, self.p.hint_block_ns / 4)
+        )
 
     def _step_ns(self, hinted_before: int) -> float:
         if len(self.driver.free_page_list) == hinted_before:
@@ -161,12 +167,12 @@ def migrate(p: Params, rng: np.random.Generator) -> Run:
         until_ns=source.now_ns,
     )
     skipped = getattr(source, "skipped_pages", 0)
-    return Run(run.totals, run.timeline, run.sync_times_ns, skipped, getattr(source, "report_ns", 0.0), forwarded)
+    return Run(
+        run.totals, run.timeline, run.sync_times_ns, skipped, getattr(source, "report_ns", 0.0), forwarded
+    )
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
     """n independent migrations, each with its own generator spawned from `rng`."""
     entropy = results.provenance(rng)
     return Samples(params=p, entropy=entropy, n=n, runs=tuple(migrate(p, child) for child in rng.spawn(n)))
-
-

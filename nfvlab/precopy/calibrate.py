@@ -76,7 +76,9 @@ def calibrate(
     is nothing to fit.
     """
     if not observed:
-        raise ValueError("no completed, uncompressed recording to calibrate on: record one with `nfvlab record`")
+        raise ValueError(
+            "no completed, uncompressed recording to calibrate on: record one with `nfvlab record`"
+        )
     from scipy.optimize import minimize
 
     host = boot_constants(observed, start)
@@ -88,16 +90,23 @@ def calibrate(
     def loss(x):
         progress()
         errors = log_errors(observed, _with(host, x), seeds)
-        fit = TIME_WEIGHT * np.nansum(weights * np.abs(errors[0])) + PAUSE_WEIGHT * np.nansum(weights * np.abs(errors[1]))
+        fit = TIME_WEIGHT * np.nansum(weights * np.abs(errors[0])) + PAUSE_WEIGHT * np.nansum(
+            weights * np.abs(errors[1])
+        )
         return fit / weights.sum() + PRIOR_WEIGHT * float(np.mean((x - origin) ** 2))
 
     simplex = np.vstack([origin, origin + SIMPLEX_STEP * np.eye(origin.size)])
     found = minimize(
-        loss, origin, method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-3}
+        loss,
+        origin,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-3},
     )
     host = _with(host, found.x)
     errors = log_errors(observed, host, seeds)
-    return Calibration(host, tuple(o.name for o in observed), tuple(errors[0]), tuple(errors[1]), int(found.nfev))
+    return Calibration(
+        host, tuple(o.name for o in observed), tuple(errors[0]), tuple(errors[1]), int(found.nfev)
+    )
 
 
 def log_errors(observed: Sequence[Observed], host: Host, seeds: np.ndarray) -> np.ndarray:
@@ -129,7 +138,12 @@ def boot_constants(observed: Sequence[Observed], start: Host) -> Host:
         return start
     k, eye = len(b), np.eye(len(b))
     cost = np.concatenate([np.zeros(3), np.ones(k)])
-    fit = linprog(cost, A_ub=np.block([[a, -eye], [-a, -eye]]), b_ub=np.concatenate([b, -b]), bounds=[(0, None)] * (3 + k))
+    fit = linprog(
+        cost,
+        A_ub=np.block([[a, -eye], [-a, -eye]]),
+        b_ub=np.concatenate([b, -b]),
+        bounds=[(0, None)] * (3 + k),
+    )
     base, stale, per_gib = fit.x[:3]
     middle = max(0.0, base - start.boot_low_pages - start.boot_top_pages)
     return start.replace(
@@ -157,4 +171,3 @@ def _log_ratio(predicted: Sequence[float], measured: float) -> float:
 
 def _or_given_up(value: float, p: Params) -> float:
     return p.give_up_ns if math.isnan(value) else value
-

@@ -9,8 +9,6 @@ from nfvlab.precopy.params import PAGE_BYTES, Params
 from nfvlab.precopy.scenarios import SCENARIOS
 from nfvlab.precopy.simulation import Run, Samples
 
-RUNS_SHOWN = 8
-
 
 class Live(house.Picture):
     """What is left to send, by time, and what has been sent."""
@@ -19,29 +17,36 @@ class Live(house.Picture):
     keys = ("total_time_ns", "downtime_ns", "pause_ns", "transferred_bytes", "dirty_sync_count")
 
     def build(self, p: Params) -> None:
+        """Two axes: left to send, and sent."""
         self.left, self.sent = self.figure.subplots(1, 2)
         self.axis(self.left, x=("total_time_ns", "Time"), y=("remaining_bytes", "Left to send"))
         self.axis(self.sent, x=("total_time_ns", "Time"), y=("transferred_bytes", "Sent"))
-        faint = {"color": house.BAND["color"], "lw": 1, "alpha": 0.55}
-        self.runs = [
-            [self.animate(*axes.plot([], [], **faint)) for axes in (self.left, self.sent)] for _ in range(RUNS_SHOWN)
-        ]
-        self.threshold = self.animate(*self.left.plot([], [], color=house.INK, lw=1.2, ls=":", label="stop rule"))
+        self.threshold = self.animate(
+            *self.left.plot([], [], color=house.INK, lw=1.2, ls=":", label="stop rule")
+        )
         self.theory_left = self.animate(*self.left.plot([], [], **house.THEORY, label="theory"))
         self.theory_sent = self.animate(*self.sent.plot([], [], **house.THEORY, label="theory"))
+        self.dots = [
+            self.animate(
+                *axes.plot([], [], **house.SIMULATION | {"markersize": 3.5}, label="one simulated migration")
+            )
+            for axes in (self.left, self.sent)
+        ]
         self.label_ends(self.left, self.threshold)
+        self.sent.legend(handles=[self.theory_sent, self.dots[1]], loc="upper left")
 
     def show(self, p: Params, theory: Theory, samples: Samples | None = None) -> None:
+        """The fluid course, the last threshold, and the windows of one simulated migration."""
         course = theory.course
-        self.theory_left.set_data(course.curve_t_ns, course.curve_left_bytes)
+        self.theory_left.set_data(course.curve_t_ns[1:], course.curve_left_bytes[1:])
         self.theory_sent.set_data(course.curve_t_ns, course.curve_transferred_bytes)
         threshold = course.round_threshold_bytes[-1] if course.round_threshold_bytes.size else np.nan
         self.threshold.set_data([0, course.total_time_ns], [threshold, threshold])
-        for k, lines in enumerate(self.runs):
-            run = samples.runs[k] if samples is not None and k < len(samples.runs) else None
-            for line, data in zip(lines, _rows(run), strict=True):
-                line.set_visible(run is not None)
-                line.set_data(*data)
+        for line, data in zip(
+            self.dots, _rows(samples.runs[0] if samples is not None else None), strict=True
+        ):
+            line.set_visible(samples is not None)
+            line.set_data(*data)
         self.fit(self.left, x=(0, 1.1 * course.total_time_ns), y=[course.curve_left_bytes])
         self.fit(self.sent, x=(0, 1.1 * course.total_time_ns), y=[course.curve_transferred_bytes])
 

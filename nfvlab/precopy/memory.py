@@ -35,7 +35,9 @@ def layout(p: Params) -> Layout:
     wss = int(p.wss_bytes // PAGE_BYTES)
     top = top_pages(p)
     in_place = wss if p.touched_freed else touched + wss
-    span = min(round(p.boot_low_pages / LOW_DENSITY), pages - top - p.boot_middle_pages - max(in_place, touched))
+    span = min(
+        round(p.boot_low_pages / LOW_DENSITY), pages - top - p.boot_middle_pages - max(in_place, touched)
+    )
     span = max(span, p.boot_low_pages)
     working_set = span if p.touched_freed else span + touched
     background = min(int(p.background_wss_bytes // PAGE_BYTES), span)
