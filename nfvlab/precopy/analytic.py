@@ -50,12 +50,13 @@ class Theory(results.Theory):
         return claims.doubts(self.params, self.course)
 
 
-def analyze(p: Params, memory: tuple[Region, ...] | None = None) -> Theory:
+def analyze(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 0.0) -> Theory:
     """Follow the fluid limit of one migration.
 
-    `memory` replaces `regions(p)` as what the first pass has to send, in address order.
+    `memory` replaces `regions(p)` as what the first pass has to send, in address order; between the first
+    synchronisation and the first page, `wait_ns` pass.
     """
-    course = fluid(p, memory)
+    course = fluid(p, memory, wait_ns)
     quantum_ns = min(longest_iteration_ns(p), p.downtime_limit_ns)
     throttle = p.throttle_max_frac if p.auto_converge else 0.0
     dirtied = float(unique_pages(p, visits_per_s(p, throttle) * quantum_ns / 1e9)) * PAGE_BYTES

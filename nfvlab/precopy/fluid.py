@@ -22,7 +22,8 @@ class Fluid:
     """What became of a migration, until it completed or was given up.
 
     Rounds (float64 arrays, one entry for each sync between the first and the last; like rounds are passed over):
-    when it ended, bytes sent in it, bytes marked after its sync, and the threshold that they must fall below.
+    when it ended, bytes sent in it, bytes marked after its sync, the threshold that they must fall below, and the
+    share of the time for which the vCPUs are stopped from then on.
     Curve (float64 arrays): time, bytes sent and bytes marked at the ends of windows.
     """
 
@@ -40,6 +41,7 @@ class Fluid:
     round_sent_bytes: np.ndarray
     round_left_bytes: np.ndarray
     round_threshold_bytes: np.ndarray
+    round_throttle_frac: np.ndarray
     curve_t_ns: np.ndarray
     curve_transferred_bytes: np.ndarray
     curve_left_bytes: np.ndarray
@@ -50,11 +52,11 @@ class Fluid:
         return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
 
-def fluid(p: Params, memory: tuple[Region, ...] | None = None) -> Fluid:
-    """Follow one migration; `memory` (by default `regions(p)`) is what its first pass sends."""
-    rounds = Rounds(p, memory)
+def fluid(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 0.0) -> Fluid:
+    """Follow one migration; `memory` (by default `regions(p)`) is what its first pass sends, after `wait_ns`."""
+    rounds = Rounds(p, memory, wait_ns)
     sender, throttle = rounds.sender, rounds.throttle
-    table: list[tuple[float, float, float, float]] = []
+    table: list[tuple[float, float, float, float, float]] = []
     like: list[Mark] = []
     converged, stop = False, (0.0, 0.0, 0.0)
     while not converged:
@@ -65,7 +67,7 @@ def fluid(p: Params, memory: tuple[Region, ...] | None = None) -> Fluid:
         if left_pages > 0 or sender.threshold_bytes > 0:
             rounds.sync()
         left = rounds.pending() * PAGE_BYTES
-        table.append((sender.now_ns, sender.bytes - start_bytes, left, sender.threshold_bytes))
+        table.append((sender.now_ns, sender.bytes - start_bytes, left, sender.threshold_bytes, throttle.frac))
         converged = left < sender.threshold_bytes or left == 0
         if throttle.frac != frac:
             like.clear()
@@ -84,7 +86,7 @@ def fluid(p: Params, memory: tuple[Region, ...] | None = None) -> Fluid:
         rounds.syncs,
         throttle.frac,
         stop[2],
-        *np.array(table).reshape(-1, 4).T,
+        *np.array(table).reshape(-1, 5).T,
         *np.array(sender.curve).T,
     )
 

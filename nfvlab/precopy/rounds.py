@@ -52,7 +52,7 @@ class Throttle:
 class Rounds:
     """The first pass and the rounds of one migration, one step a sync."""
 
-    def __init__(self, p: Params, memory: tuple[Region, ...] | None = None):
+    def __init__(self, p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 0.0):
         self.p, self.sender = p, Sender(p)
         self.fresh = list(regions(p) if memory is None else memory)  # never sent
         background = sum(region.written for region in self.fresh if region.name == "low")
@@ -63,6 +63,7 @@ class Rounds:
         self.sender.pause(p.setup_ns + self.sync_ns)
         self.logged_ns = self.sender.now_ns
         self.throttle = Throttle(p, self.logged_ns)
+        self.sender.pause(wait_ns)
         self.syncs = 1.0
 
     def pending(self) -> float:
@@ -76,13 +77,13 @@ class Rounds:
         return [*fresh, self.sender.again(self.again)]
 
     def send(self) -> float:
-        """One round: send until the stop rule asks for the dirty log, or for too long; the pages left."""
+        """One round: send until the stop rule or the throttle asks for the dirty log, or for too long; the rest."""
         while True:
             left = self._send()
-            if self.sender.now_ns < self.throttle.tick_ns:
+            now_ns, throttle = self.sender.now_ns, self.throttle
+            asked = now_ns >= throttle.tick_ns and throttle.tick(now_ns, self.syncs)
+            if asked or now_ns >= self.p.give_up_ns or left * PAGE_BYTES < max(self.sender.threshold_bytes, 1.0):
                 return left
-            if self.throttle.tick(self.sender.now_ns, self.syncs):
-                self.sync()
 
     def _send(self) -> float:
         runs = self.queue()
@@ -136,5 +137,6 @@ class Rounds:
         self.sender.shift(count * length_ns, count * size, count * normal)
         self.logged_ns += count * length_ns
         self.throttle.dirtied_pages += count * normal
+        self.throttle.tick_ns += count * length_ns
         self.syncs += count
         self.again = marked
