@@ -177,7 +177,7 @@ class MigrationThread:
         """Send pages until a limit is passed; returns the bytes."""
         self.clock[0] = self.now_ns
         rom = self.names.rom_left(self.bitmap)
-        sent, put, self.cursor, self.left = pipe.walk(
+        sent, put, cursor, left = pipe.walk(
             self.bitmap,
             self.guest.nonzero,
             self.seen,
@@ -191,10 +191,11 @@ class MigrationThread:
             SIZES,
             *costs,
         )
+        self.cursor, self.left = int(cursor), int(left)
         self.totals.duplicate_pages += int(sent[pipe.LIGHT])
         self.totals.normal_pages += int(sent[pipe.NEW] + sent[pipe.AGAIN])
         rom -= self.names.rom_left(self.bitmap)
-        put += self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
+        put = float(put) + self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
         self.put(put)
         self.elapse(float(self.clock[0]) - self.now_ns)
         return put
@@ -213,8 +214,8 @@ class MigrationThread:
             self.last_rates_ns = self.now_ns
         self.elapse(self.p.sync_ns + self.p.sync_per_gib_ns * self.p.ram_bytes / GiB)
         fresh, _ = pagemap.absorb(self.bitmap, self.guest.dirty_log)
-        self.left += fresh
-        self.dirtied_pages += fresh
+        self.left += int(fresh)
+        self.dirtied_pages += int(fresh)
         since = self.now_ns - self.last_rates_ns
         if self.totals.dirty_sync_count > 1 and self.phase == BULK:
             self.phase = ITERATE

@@ -24,7 +24,7 @@ class BlockNames:
 
     def rom_left(self, bitmap: np.ndarray) -> int:
         """Firmware pages still to be sent."""
-        return pagemap.count_range(bitmap, self.guest_pages, self.pages)
+        return int(pagemap.count_range(bitmap, self.guest_pages, self.pages))
 
     def sent(self, guest: int, rom: int, cursor: int) -> int:
         """Bytes of the names in a walk that sent so many pages of each kind and ended at `cursor`.
