@@ -1,55 +1,63 @@
 """analyze(): skipping free pages, as pre-copy of what is left to send, and the packets lost meanwhile."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nfvlab import results
-from nfvlab.freepages.chase import chase, hints
+from nfvlab.freepages import claims
+from nfvlab.freepages.chase import Hints, chase, hints, pages_per_ns
 from nfvlab.freepages.free_lists import BLOCK_PAGES, Stretch, stretches
-from nfvlab.freepages.packets import gap_drops, throttle_drops
+from nfvlab.freepages.packets import ring_drops
 from nfvlab.freepages.params import OUTPUTS, Params, packets_per_s
+from nfvlab.freepages.zones import parts
 from nfvlab.precopy import analytic as precopy
 from nfvlab.precopy.regions import Region
 from nfvlab.results import Claim, approx, exact, output
 
-HERE = "tests/freepages/test_twins.py"
+NAN = float("nan")
+_MEASURED = approx(rel=0.05, where=claims.HERE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theory(results.Theory):
-    """Totals of one migration that may skip free pages, packets lost, and its course (`migration`)."""
+    """Totals of one migration that may skip free pages (NaN if it does not complete), and the packets lost.
+
+    `migration` is the theory of pre-copy for what is left to send, with its course; `free_pages` and
+    `list_blocks_count` are what the guest's free lists hold when it begins, `unsure_pages` so many of them that chance
+    decides whether a hint comes in time. The tolerances are those of `claims.claim`.
+    """
 
     params: Params
-    total_time_ns: float = output(OUTPUTS["total_time_ns"], approx(rel=0.05, where=HERE))
-    downtime_ns: float = output(OUTPUTS["downtime_ns"], approx(rel=0.2, where=HERE))
-    pause_ns: float = output(OUTPUTS["pause_ns"], approx(rel=0.2, where=HERE))
-    transferred_bytes: float = output(OUTPUTS["transferred_bytes"], approx(rel=0.03, where=HERE))
-    normal_pages: float = output(OUTPUTS["normal_pages"], approx(rel=0.03, where=HERE))
-    duplicate_pages: float = output(OUTPUTS["duplicate_pages"], approx(rel=0.02, where=HERE))
-    dirty_sync_count: float = output(OUTPUTS["dirty_sync_count"], approx(rel=0.1, where=HERE))
+    total_time_ns: float = output(OUTPUTS["total_time_ns"], _MEASURED)
+    downtime_ns: float = output(OUTPUTS["downtime_ns"], _MEASURED)
+    pause_ns: float = output(OUTPUTS["pause_ns"], _MEASURED)
+    transferred_bytes: float = output(OUTPUTS["transferred_bytes"], _MEASURED)
+    normal_pages: float = output(OUTPUTS["normal_pages"], _MEASURED)
+    duplicate_pages: float = output(OUTPUTS["duplicate_pages"], _MEASURED)
+    dirty_sync_count: float = output(OUTPUTS["dirty_sync_count"], _MEASURED)
     converged_frac: float = output(OUTPUTS["converged_frac"], exact())
-    skipped_pages: float = output(OUTPUTS["skipped_pages"], approx(rel=0.02, where=HERE))
-    report_ns: float = output(OUTPUTS["report_ns"], approx(rel=0.02, where=HERE))
-    lost_count: float = output(OUTPUTS["lost_count"], approx(rel=0.2, where=HERE))
-    ring_drop_count: float = output(OUTPUTS["ring_drop_count"], approx(rel=0.2, where=HERE))
+    skipped_pages: float = output(OUTPUTS["skipped_pages"], _MEASURED)
+    report_ns: float = output(OUTPUTS["report_ns"], _MEASURED)
+    lost_count: float = output(OUTPUTS["lost_count"], _MEASURED)
+    ring_drop_count: float = output(OUTPUTS["ring_drop_count"], _MEASURED)
+    migration: precopy.Theory
     free_pages: float
     list_blocks_count: float
-    migration: precopy.Theory
+    unsure_pages: float
 
     def claim(self, name: str) -> Claim:
-        """What does not happen is claimed exactly; what pre-copy claims is not claimed anew."""
-        if not self.params.skipping and name in ("skipped_pages", "report_ns"):
-            return exact()
-        return super().claim(name)
+        """What is claimed of output `name` for this very migration."""
+        return claims.claim(self.params, self.migration, self.unsure_pages, self.ring_drop_count, name)
 
 
 class Plan(NamedTuple):
-    """What the first pass has to send, and what skipping does to the rest."""
+    """What the first pass has to send after waiting, and what skipping does to the rest."""
 
     memory: tuple[Region, ...]
+    wait_ns: float = 0.0
     skipped: float = 0.0
     report_ns: float = 0.0
-    wait_ns: float = 0.0
     syncs: float = 0.0
 
 
@@ -57,14 +65,13 @@ def analyze(p: Params) -> Theory:
     """What to expect of one migration of `p`, with or without skipping."""
     found = stretches(p)
     plan = _plan(p, found)
-    migration = precopy.analyze(p, plan.memory)
-    converged = bool(migration.converged_frac)
+    migration = precopy.analyze(p, plan.memory, plan.wait_ns)
+    done = migration.course.converged
     syncs = migration.dirty_sync_count + plan.syncs
-    drops = _ring_drops(p, migration, syncs)
-    unheard = packets_per_s(p) * migration.pause_ns / 1e9 if converged else 0.0
+    drops = ring_drops(p, migration.course, syncs - 1) if done else NAN
     return Theory(
         params=p,
-        total_time_ns=migration.total_time_ns + plan.wait_ns,
+        total_time_ns=migration.total_time_ns,
         downtime_ns=migration.downtime_ns,
         pause_ns=migration.pause_ns,
         transferred_bytes=migration.transferred_bytes,
@@ -72,13 +79,14 @@ def analyze(p: Params) -> Theory:
         duplicate_pages=migration.duplicate_pages,
         dirty_sync_count=syncs,
         converged_frac=migration.converged_frac,
-        skipped_pages=plan.skipped,
-        report_ns=plan.report_ns,
-        lost_count=unheard + drops,
+        skipped_pages=plan.skipped if done else NAN,
+        report_ns=plan.report_ns if done else NAN,
+        lost_count=packets_per_s(p) * migration.pause_ns / 1e9 + drops,
         ring_drop_count=drops,
+        migration=migration,
         free_pages=sum(stretch.free for stretch in found),
         list_blocks_count=sum(stretch.blocks for stretch in found),
-        migration=migration,
+        unsure_pages=claims.unsure_pages(p, found, plan.skipped),
     )
 
 
@@ -88,34 +96,39 @@ def _plan(p: Params, found: tuple[Stretch, ...]) -> Plan:
     return _hinted(p, found) if p.transport == "hints" else _filtered(p, found)
 
 
+def _filled(memory: Iterable[Region]) -> tuple[Region, ...]:
+    return tuple(region for region in memory if region.pages > 1e-6)
+
+
 def _filtered(p: Params, found: tuple[Stretch, ...]) -> Plan:
     """The bitmap: the walk of the free lists first, then nothing that was free is sent."""
     free, blocks = (sum(getattr(stretch, name) for stretch in found) for name in ("free", "blocks"))
     report_ns = p.request_ns + p.walk_block_ns * blocks + p.walk_page_ns * free
-    return Plan(_filled(stretch.used for stretch in found), free, report_ns, report_ns)
+    return Plan(_filled(stretch.used for stretch in found), report_ns, free, report_ns)
 
 
 def _hinted(p: Params, found: tuple[Stretch, ...]) -> Plan:
     """Hints: the sender starts at once, and what it has passed before the hint is sent all the same."""
-    given = hints(p, found)
-    skipped, _ = chase(p, found, given)
-    memory = [
-        stretch.content.cut(pages) if pages else stretch.content
-        for stretch, pages in zip(found, skipped, strict=True)
-    ]
-    report_ns = p.request_ns + (given.each_ns if given.count else 0.0)
-    if p.init_on_alloc:
-        memory.append(Region("hinted", given.count * BLOCK_PAGES, 0.0))
-    return Plan(_filled(memory), sum(skipped), report_ns, syncs=float(p.init_on_alloc and given.count > 0))
+    pieces = parts(p, found)
+    given = hints(p, found, pieces)
+    skipped, through_ns = chase(p, found, pieces, given)
+    memory = [stretch.content.cut(pages) for stretch, pages in zip(found, skipped, strict=True)]
+    blocks, rounds = _zeroed(p, given, through_ns) if p.init_on_alloc else (0.0, 0)
+    memory.append(Region("zeroed", blocks * BLOCK_PAGES, 0.0))
+    report_ns = p.request_ns + given.each_ns
+    return Plan(_filled(memory), 0.0, sum(skipped), report_ns, float(rounds))
 
 
-def _filled(memory) -> tuple[Region, ...]:
-    return tuple(region for region in memory if region.pages > 1e-6)
+def _zeroed(p: Params, given: Hints, through_ns: float) -> tuple[float, int]:
+    """init_on_alloc: every hinted block is dirty; blocks sent anew as zero pages, and rounds that this takes.
 
-
-def _ring_drops(p: Params, migration: precopy.Theory, syncs: float) -> float:
-    """Packets dropped at the ring before the stop: at each sync, and while the vCPU is throttled."""
-    before = syncs - 1 if migration.converged_frac else syncs
-    course = migration.course
-    drops = before * gap_drops(p, p.sync_gap_ns, p.window_ns)
-    return drops + throttle_drops(p, course.throttle_frac, course.total_time_ns)
+    While one round sends them, the driver hints, and zeroes, more.
+    """
+    sync_ns = given.sender_ns - p.setup_ns
+    blocks, rounds, fresh = 0.0, 0, given.by(through_ns)
+    while fresh >= 1:
+        blocks, rounds = blocks + fresh, rounds + 1
+        round_ns = fresh * BLOCK_PAGES / pages_per_ns(p, Region("zeroed", 1.0, 0.0))
+        more = max(round_ns - p.request_ns - sync_ns, 0.0) / given.each_ns
+        fresh = min(more, given.count - blocks)
+    return blocks, rounds

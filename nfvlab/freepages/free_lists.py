@@ -1,12 +1,13 @@
 """What the guest's allocator holds free, region by region, and in how many blocks: expectations only.
 
 A buddy allocator keeps free memory in blocks of 2^k pages at addresses that are multiples of 2^k, and merges
-two halves as soon as both are free, up to order 10. A page is therefore in a block of order k if its block of
-that order is all free and (for k < 10) its block of order k + 1 is not.
+two halves as soon as both are free, up to order 10. A run of L free pages that starts anywhere holds
+e_k = max(0, L - 2^k + 1) / 2^k whole multiples of 2^k on average; two of them make one of the next order, so that
+e_k - 2 e_(k+1) stay of order k, which adds up to L - (e_1 + ... + e_10) blocks.
 """
 
 from collections.abc import Iterator
-from itertools import groupby
+from math import exp
 from typing import NamedTuple
 
 from nfvlab.freepages.params import Params
@@ -16,8 +17,9 @@ from nfvlab.units import KiB, MiB
 
 TOP_ORDER = 10
 BLOCK_PAGES = 1 << TOP_ORDER
+ORDERS = tuple(1 << k for k in range(1, TOP_ORDER + 1))
+LOW_RUN_PAGES = 128  # mean run of used pages in the lowest cluster
 RESERVED = (640 * KiB // PAGE_BYTES, MiB // PAGE_BYTES)  # frames that the firmware keeps from the guest
-DMA_PAGES = 16 * MiB // PAGE_BYTES  # ZONE_DMA, which serves no ordinary allocation
 SOMEWHERE = (BLOCK_PAGES - 1) / 2  # from a random address to the next multiple of a block, on average
 
 
@@ -37,56 +39,67 @@ class Stretch(NamedTuple):
 
 def stretches(p: Params) -> tuple[Stretch, ...]:
     """The guest's memory in address order."""
-    memory = regions(p)
+    memory = _with_ended(p)
+    free = [region.name in ("stale", "zero", "freed") for region in memory]
     found: list[Stretch] = []
-    start = 0.0
-    for free, group in groupby(range(len(memory)), lambda i: _is_free(p, memory[i])):
-        places = list(group)
-        run = [memory[i] for i in places]
-        if free:
-            end = start + sum(region.pages for region in run)
-            apart = [memory[i].name for i in (places[0] - 1, (places[-1] + 1) % len(memory))]
-            blocks = _run_blocks(start, end, *(name != "middle" for name in apart))
-            found += _free_run(p, run, blocks, start)
+    start, i = 0.0, 0
+    while i < len(memory):
+        j = i + 1
+        while free[i] and j < len(memory) and free[j]:
+            j += 1
+        end = start + sum(region.pages for region in memory[i:j])
+        if free[i]:
+            ends_known = memory[i - 1].name != "middle", memory[j % len(memory)].name != "middle"
+            found += _free_run(p, memory[i:j], start, _run_blocks(start, end, *ends_known))
+        elif memory[i].name == "low":
+            found.append(_low(memory[i]))
         else:
-            found += _used_run(run, start)
-        start += sum(region.pages for region in run)
+            found.append(Stretch(memory[i], memory[i]))
+        start, i = end, j
     return tuple(found)
 
 
-def _is_free(p: Params, region: Region) -> bool:
-    return region.name in ("stale", "zero") or (region.name == "touched" and p.touched_freed)
+def _with_ended(p: Params) -> tuple[Region, ...]:
+    """The regions; what an ended application touched is free, but for pages that stay in use right above it."""
+    if not p.touched_freed:
+        return regions(p)
+    memory, found, ended = regions(p), [], float(p.ended_pages)
+    for region in memory:
+        kept = min(ended, region.pages) if region.name == "zero" and ended else 0.0
+        if kept:
+            found.append(Region("ended", kept, 0))
+            ended = 0.0
+        if region.pages > kept:
+            name = "freed" if region.name == "touched" else region.name
+            found.append(region._replace(name=name, pages=region.pages - kept))
+    return tuple(found)
 
 
-def _used_run(run: list[Region], start: float) -> Iterator[Stretch]:
-    """Regions in use; in the lowest cluster, free pages are strewn among the used ones."""
-    for region in run:
-        if region.name == "low":
-            share = 1 - region.nonzero / region.pages
-            free = max(region.pages - region.nonzero - share * _reserved(start, region.pages), 0.0)
-            left = region.pages - free
-            used = region._replace(pages=left, written=min(region.written, left))
-            yield Stretch(region, used, free, blocks_strewn(region.pages, free / region.pages))
-        else:
-            yield Stretch(region, region)
-        start += region.pages
+def _low(region: Region) -> Stretch:
+    """The lowest cluster: runs of used pages with gaps between them, whose lengths are geometric."""
+    share = 1 - region.nonzero / region.pages
+    free = max(region.pages * share - _reserved(0.0, region.pages) * share, 0.0)
+    gaps = max(region.nonzero // LOW_RUN_PAGES, 1)
+    mean = free / gaps
+    whole = mean * exp(-(BLOCK_PAGES - 1) / mean) / BLOCK_PAGES if mean else 0.0
+    used = region._replace(pages=region.pages - free, written=min(region.written, region.pages - free))
+    return Stretch(region, used, free, gaps * blocks_in_gap(mean), gaps * whole)
 
 
-def _free_run(p: Params, run: list[Region], blocks: tuple[float, float], start: float) -> Iterator[Stretch]:
-    """Regions that are free but for long-lived pages and for what an ended application left in use."""
+def _free_run(p: Params, run, start: float, blocks: tuple[float, float]) -> Iterator[Stretch]:
+    """Regions that are free but for a long-lived page in a share of the whole blocks."""
     total, (whole, smaller) = sum(region.pages for region in run), blocks
-    ended = p.ended_pages if p.touched_freed and p.touched_bytes else 0
     for region in run:
         part = region.pages / total
         broken = p.fragmentation_frac * whole * part
-        kept = min(ended * part, region.pages - broken) + _reserved(start, region.pages)
-        zero_frac = 1 - region.nonzero / region.pages
+        kept = broken + _reserved(start, region.pages)
+        filled = region.nonzero / region.pages
         yield Stretch(
-            content=region._replace(nonzero=region.nonzero + broken * zero_frac),
-            used=Region(region.name, broken + kept, broken + kept * (1 - zero_frac)),
-            free=max(region.pages - broken - kept, 0.0),
+            content=region._replace(nonzero=region.nonzero + broken * (1 - filled)),
+            used=Region(region.name, kept, broken + (kept - broken) * filled),
+            free=max(region.pages - kept, 0.0),
             blocks=part * (whole + smaller) + (TOP_ORDER - 1) * broken,
-            whole=max(whole * part - broken - kept / BLOCK_PAGES, 0.0),
+            whole=whole * part - broken,
         )
         start += region.pages
 
@@ -116,33 +129,12 @@ def _ones(pages: float) -> int:
 
 
 def blocks_in_run(pages: float) -> float:
-    """Expected blocks of a run of free pages that starts anywhere.
-
-    A run of L pages holds e_k = max(0, L - 2^k + 1) / 2^k whole multiples of 2^k on average; two of them make
-    one of the next order, so that e_k - 2 e_(k+1) stay of order k. They add up to L less the sum of e_1 to
-    e_10, which is (L + 1) / 1024 + 9 for a long run.
-    """
-    return pages - sum(max(0.0, pages - (1 << k) + 1) / (1 << k) for k in range(1, TOP_ORDER + 1))
+    """Expected blocks of a run of free pages that starts anywhere: (L + 1) / 1024 + 9 for a long one."""
+    return pages - sum(max(0.0, pages - size + 1) / size for size in ORDERS)
 
 
-def blocks_strewn(pages: float, free_frac: float) -> float:
-    """Expected blocks where each page is free with the same probability q, independently.
-
-    A block of 2^k pages is free with q^(2^k) and stays apart if its other half is not: q^(2^k) (1 - q^(2^k)).
-    """
-    total = pages / BLOCK_PAGES * free_frac**BLOCK_PAGES
-    for order in range(TOP_ORDER):
-        free = free_frac ** (1 << order)
-        total += pages / (1 << order) * free * (1 - free)
-    return total
-
-
-def free_outside_dma(memory: tuple[Stretch, ...]) -> float:
-    """Free pages that an ordinary allocation may take."""
-    start, total = 0.0, 0.0
-    for stretch in memory:
-        pages = stretch.content.pages
-        inside = min(max(DMA_PAGES - start, 0.0), pages)
-        total += stretch.free * (1 - inside / pages)
-        start += pages
-    return total
+def blocks_in_gap(mean_pages: float) -> float:
+    """Expected blocks of a run of random length: for a geometric one, E max(0, L - x) = m exp(-x / m)."""
+    if mean_pages <= 0:
+        return 0.0
+    return mean_pages * (1 - sum(exp(-(size - 1) / mean_pages) / size for size in ORDERS))

@@ -6,6 +6,7 @@ gap of a long row drops r g - min(K, (c - r) u), if that is positive.
 """
 
 from nfvlab.freepages.params import Params, packets_per_s
+from nfvlab.precopy.fluid import Fluid
 from nfvlab.units import ms
 
 TIMESLICE_NS = 10 * ms  # the vCPU's run between two sleeps: CPU_THROTTLE_TIMESLICE_NS in QEMU
@@ -24,3 +25,13 @@ def throttle_drops(p: Params, throttle_frac: float, duration_ns: float) -> float
         return 0.0
     sleep_ns = TIMESLICE_NS * throttle_frac / (1 - throttle_frac)
     return duration_ns / (TIMESLICE_NS + sleep_ns) * gap_drops(p, sleep_ns, TIMESLICE_NS)
+
+
+def ring_drops(p: Params, course: Fluid, syncs: float) -> float:
+    """Packets dropped at the ring before the stop: at so many syncs, and in the sleeps of a throttled vCPU."""
+    if not p.line_rate_bits_per_s:
+        return 0.0
+    ends = [*course.round_t_ns[1:], course.total_time_ns - course.downtime_ns]
+    rounds = zip(course.round_throttle_frac, course.round_t_ns, ends, strict=True)
+    throttled = sum(throttle_drops(p, frac, end - start) for frac, start, end in rounds)
+    return syncs * gap_drops(p, p.sync_gap_ns, p.window_ns) + throttled

@@ -1,7 +1,7 @@
 """Scenarios worth a look, by name, each with skipping on; on the default hosts, with 10 Gbit/s."""
 
 from nfvlab.freepages.params import Params, low_watermark_pages
-from nfvlab.units import Gbps, GiB, MBps, ms
+from nfvlab.units import Gbps, GiB, MBps, MiB, ms
 
 MBUF_BYTES = 2176  # DPDK lib/mbuf: RTE_MBUF_DEFAULT_BUF_SIZE, 2048 and 128 of headroom
 HOT_MBUFS = 1250  # a mempool's cache gives the last returned first: rings and cache go round
@@ -47,6 +47,13 @@ SCENARIOS: dict[str, Params] = {
     ),
     "throttled forwarding": _BOOTED.replace(
         **_L2FWD
-        | {"touched_bytes": 0.0, "wss_bytes": 1 * GiB, "write_rate_per_s": 1e6, "auto_converge": True}
+        | {
+            "touched_bytes": 0.0,
+            "wss_bytes": 512 * MiB,
+            "write_rate_per_s": 1e6,
+            "auto_converge": True,
+            "throttle_initial_frac": 0.5,
+            "throttle_increment_frac": 0.3,
+        }
     ),
 }
