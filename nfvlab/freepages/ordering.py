@@ -10,7 +10,7 @@ which its command id names.
 size: one or two pages, a guest that takes a few steps, and a migration of up to three merges.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -163,6 +163,12 @@ class Demonstration:
         return f"<p>{escape(self.title)}</p>{table}"
 
 
-def demonstrate(pages: int = 1, guest_steps: int = 3) -> Demonstration:
-    """Try every case. One page takes seconds; each page more takes twenty times as long."""
-    return Demonstration(pages, guest_steps, tuple((case, case.check(pages, guest_steps)) for case in CASES))
+def demonstrate(
+    pages: int = 1, guest_steps: int = 3, *, progress: Callable[[Iterable[Case]], Iterable[Case]] = iter
+) -> Demonstration:
+    """Try every case. One page takes seconds; each page more takes twenty times as long.
+
+    `progress` wraps the cases as they are tried (`tqdm.auto.tqdm`, say).
+    """
+    verdicts = tuple((case, case.check(pages, guest_steps)) for case in progress(CASES))
+    return Demonstration(pages, guest_steps, verdicts)

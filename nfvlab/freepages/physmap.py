@@ -91,7 +91,8 @@ class MemoryMap:
         for region in self.regions:
             if region.first_pfn <= pfn < region.end_pfn:
                 return region.first_page + pfn - region.first_pfn
-        rule = f"must lie in one of the guest's regions {self._spans()}"
+        spans = ", ".join(f"{region.first_pfn}-{region.end_pfn - 1}" for region in self.regions)
+        rule = f"must lie in one of the guest's regions {spans}"
         raise ParamError([Problem("pfn", pfn, rule, "give a frame that is RAM")], "memory map")
 
     def pfn_of(self, page: int) -> int:
@@ -140,9 +141,6 @@ class MemoryMap:
                 problems.append(Problem("raw", f"a bitmap of {raw.size} words", rule, remedy))
         if problems:
             raise ParamError(problems, "free-page bitmap")
-
-    def _spans(self) -> str:
-        return ", ".join(f"{region.first_pfn}-{region.end_pfn - 1}" for region in self.regions)
 
 
 def lowmem_bytes(ram_bytes: int, machine: str = "q35", max_ram_below_4g_bytes: int | None = None) -> int:
