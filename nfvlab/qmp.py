@@ -7,15 +7,12 @@ from typing import Any
 
 from nfvlab.readers.errors import ReaderError, printable
 
-ASKED_ONCE = (
-    "query-version",
-    "query-status",
+FIRST = ("query-version", "query-status", "query-memory-size-summary", "query-cpus-fast")
+LIMITS = (
     "query-migrate-capabilities",
     "query-migrate-parameters",
-    "query-memory-size-summary",
-    "query-cpus-fast",
-)
-ASKED = ("qmp_capabilities", *ASKED_ONCE, "query-migrate")
+)  # people set them just before they migrate
+ASKED = ("qmp_capabilities", *FIRST, *LIMITS, "query-migrate")
 CONNECT_S = 5.0
 
 
@@ -55,8 +52,8 @@ async def ask(client, command: str) -> Any:
 
 
 async def settings(client, qmp: str) -> dict[str, Any]:
-    """Replies to `ASKED_ONCE`, by command; `ReaderError` for the destination of a migration."""
-    replies = {command: await ask(client, command) for command in ASKED_ONCE}
+    """Replies to what is asked first, by command; `ReaderError` for the destination of a migration."""
+    replies = {command: await ask(client, command) for command in (*FIRST, *LIMITS)}
     state = replies["query-status"]
     if isinstance(state, dict) and state.get("status") == "inmigrate":
         what = "this QEMU waits for an incoming migration: it is the destination"

@@ -3,9 +3,10 @@
 The recorder only asks (`qmp.ASKED` lists every command it sends): it starts no migration and sets nothing.
 Every reply goes to the file at once, host names dropped, so what is there survives QEMU's end and our own.
 
-Lines (schema nfvlab-qemu-polls/1): a header with what QEMU was set to; {"t_ms", "return": reply} a reply,
-{"t_ms", "event", "data"} an event; {"end": {"outcome", "t_ms", "replies"}}. t_ms counts from the start of
-the migration as QEMU dates it (a reply's arrival less its total-time); it is null while that is not known.
+Lines (schema nfvlab-qemu-polls/1): a header with what QEMU is and was set to; {"t_ms", "return": reply} a reply,
+after the first {"settings"}, for they are often set just before; {"t_ms", "event", "data"} an event; {"end":
+{"outcome", "t_ms", "replies"}}. t_ms counts from the start of the migration as QEMU dates it (a reply's arrival
+less its total-time); it is null while that is not known.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import Any
 
-from nfvlab.qmp import Gone, ask, connect, settings
+from nfvlab.qmp import LIMITS, Gone, ask, connect, settings
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.qemu_words import without_hosts
 from nfvlab.units import ms
@@ -71,11 +72,12 @@ async def _record(qmp, output, interval_s, next_one, force, say) -> Recorded:
     client.register_listener(listener)
     try:
         header = {"schema": SCHEMA, "interval_ms": interval_s * 1e3, **await settings(client, qmp)}
+        old = await ask(client, "query-migrate") if next_one else None
         with _open(output, force) as file, _signals(stop):
             tape = _Tape(file, output, listener)
             tape.write(header)
             say("waiting for a migration (Ctrl-C ends the recording)")
-            outcome = await _poll(client, tape, stop, interval_s, next_one, say)
+            outcome = await _poll(client, tape, stop, interval_s, old, say)
             tape.end(outcome)
     except Gone as gone:
         raise ReaderError(qmp, None, str(gone), "Start QEMU again, then the recorder") from None
@@ -110,10 +112,10 @@ def _signals(stop: asyncio.Event):
             loop.remove_signal_handler(number)
 
 
-async def _poll(client, tape: "_Tape", stop: asyncio.Event, interval_s: float, next_one: bool, say) -> str:
-    """Outcome of the migration; every reply and event is on the tape by then."""
+async def _poll(client, tape: "_Tape", stop: asyncio.Event, interval_s: float, old: dict | None, say) -> str:
+    """Outcome of the migration after the one that `old` is of; every reply and event is on the tape by then."""
     loop = asyncio.get_running_loop()
-    tick, old, seen, give_up = loop.time(), None, None, None
+    tick, seen, give_up = loop.time(), None, None
     while not stop.is_set():
         try:
             reply = await _unless(stop, ask(client, "query-migrate"), say)
@@ -126,14 +128,16 @@ async def _poll(client, tape: "_Tape", stop: asyncio.Event, interval_s: float, n
             say("QEMU does not answer query-migrate")
             return "gone"
         status = reply.get("status", "none")
-        if seen is None and next_one and status in ENDED:
-            old = reply
+        earlier = reply == old and status in ENDED
         if status != seen:
-            say(f"status {printable(str(status))}" + (", of an earlier migration" if reply == old else ""))
+            say(f"status {printable(str(status))}" + (", of an earlier migration" if earlier else ""))
         seen = status
-        if status != "none" and reply != old:
+        if status != "none" and not earlier:
             old = None
             tape.reply(reply)
+            if tape.replies == 1:
+                with contextlib.suppress(Gone):  # the next question will find out
+                    tape.write({"settings": {command: await ask(client, command) for command in LIMITS}})
             if status in ENDED:
                 give_up = give_up or loop.time() + SETTLE_S
                 if _settled(reply) or loop.time() > give_up:

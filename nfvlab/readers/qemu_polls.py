@@ -1,7 +1,7 @@
 """Polled query-migrate replies in every form people keep them, one `Row` each.
 
 A bare reply, a list, JSON lines, a QMP transcript with its greeting and events, or the lines of
-`nfvlab record migration` (schema nfvlab-qemu-polls/1: a header, {"t_ms", "return"} each, an end line).
+`nfvlab record migration` (schema nfvlab-qemu-polls/1, see `nfvlab.recorder`).
 """
 
 import math
@@ -20,6 +20,7 @@ POLLS = "nfvlab-qemu-polls/1"
 _KNOWN = {"status", "transferred", *SECTIONS, "error-desc", "blocked-reasons", "socket-address"} | {
     f.name for f in FIELDS if f.section == ""
 }
+_LIMITS = {"max-bandwidth": ("max_bandwidth_bytes_per_s", 1), "downtime-limit": ("downtime_limit_ns", ms)}
 _WRAP = {"return", "id", "timestamp", "t_ms"}
 
 
@@ -39,7 +40,7 @@ def poll_rows(values: tuple, recorded: bool, check: Checker, beside: dict) -> It
     """Rows of the replies in a file's values; what stands beside them goes to `beside`."""
     events: list[tuple] = []
     if recorded:
-        _header(values[0], check, beside)
+        _settings(values[0], check, (0,), beside)
     ended = False
     for i, value in enumerate(values[recorded:], start=int(recorded)):
         for j, item in enumerate(value if isinstance(value, list) else [value]):
@@ -49,6 +50,8 @@ def poll_rows(values: tuple, recorded: bool, check: Checker, beside: dict) -> It
             elif isinstance(item, dict) and "QMP" in item:
                 greeting = check.section(item, "QMP", at)
                 beside["qemu_version"] = _query_version(greeting, "version", check, (*at, "QMP"), beside)
+            elif recorded and isinstance(item, dict) and "settings" in item:
+                _settings(check.section(item, "settings", at), check, (*at, "settings"), beside)
             elif recorded and isinstance(item, dict) and "end" in item:
                 ended = True
                 beside["other"]["end"] = without_hosts(item["end"])
@@ -59,25 +62,29 @@ def poll_rows(values: tuple, recorded: bool, check: Checker, beside: dict) -> It
     beside["events"] = parts.event_frame(events)
 
 
-def _header(header: dict, check: Checker, beside: dict) -> None:
-    """First line of `nfvlab record migration`: what QEMU was set to before the migration."""
-    other, knobs, at = beside["other"], beside["scenario"], (0,)
-    beside["qemu_version"] = _query_version(header, "query-version", check, at, beside)
-    states = check.items(header, "query-migrate-capabilities", at, required=False, null=True)
-    on = [c for c in states if isinstance(c, dict) and c.get("state") is True]
-    knobs["capabilities"] = tuple(parts.texts(check, {"on": [c.get("capability") for c in on]}, "on", at))
-    given = check.section(header, "query-migrate-parameters", at, required=False, null=True)
-    inside = (0, "query-migrate-parameters")
-    numbers = {"max-bandwidth": ("max_bandwidth_bytes_per_s", 1), "downtime-limit": ("downtime_limit_ns", ms)}
-    parts.numbers(given, numbers, check, inside, knobs)
-    knobs["parameters"] = parts.parameters(given, check, inside)
-    memory = check.section(header, "query-memory-size-summary", at, required=False, null=True)
-    parts.numbers(memory, {"base-memory": ("ram_bytes", 1)}, check, (0, "query-memory-size-summary"), knobs)
-    vcpus = check.items(header, "query-cpus-fast", at, required=False, null=True)
-    if vcpus:
-        knobs["vcpus_count"] = len(vcpus)
+def _settings(holder: Mapping[str, Any], check: Checker, at: tuple, beside: dict) -> None:
+    """What QEMU was set to: the recorder's header, and its second look once the migration runs."""
+    other, knobs = beside["other"], beside["scenario"]
+    if "query-version" in holder:
+        beside["qemu_version"] = _query_version(holder, "query-version", check, at, beside)
+    if holder.get("query-migrate-capabilities") is not None:
+        states = check.items(holder, "query-migrate-capabilities", at)
+        on = [c.get("capability") for c in states if isinstance(c, dict) and c.get("state") is True]
+        knobs["capabilities"] = tuple(parts.texts(check, {"on": on}, "on", at))
+    if holder.get("query-migrate-parameters") is not None:
+        given = check.section(holder, "query-migrate-parameters", at)
+        knobs["parameters"] = parts.parameters(given, check, (*at, "query-migrate-parameters"))
+        for key, (word, scale) in _LIMITS.items():
+            if isinstance(knobs["parameters"].get(key), int):
+                knobs[word] = knobs["parameters"][key] * scale
+    memory = check.section(holder, "query-memory-size-summary", at, required=False, null=True)
+    sizes = {"base-memory": ("base", 1), "plugged-memory": ("plugged", 1)}
+    parts.numbers(memory, sizes, check, (*at, "query-memory-size-summary"), found := {})
+    knobs |= {"ram_bytes": sum(found.values())} if "base" in found else {}
+    vcpus = check.items(holder, "query-cpus-fast", at, required=False, null=True)
+    knobs |= {"vcpus_count": len(vcpus)} if vcpus else {}
     known = {"query-version", "query-migrate-parameters", "query-migrate-capabilities", "query-cpus-fast"}
-    parts.rest(header, {*known, "schema", "query-memory-size-summary"}, "header", other)
+    parts.rest(holder, {*known, "schema", "query-memory-size-summary"}, "header", other)
 
 
 def _event(item: dict, check: Checker, at: tuple) -> tuple:
