@@ -6,7 +6,7 @@ service gap (a vCPU put to sleep by auto-converge, or held by a synchronisation 
 what finds it full is dropped.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class Forwarded:
     ring_drop_count: int
     unheard_count: int
     longest_wait_ns: float
-    t_ns: np.ndarray
-    rate_per_s: np.ndarray
+    t_ns: np.ndarray = field(compare=False, repr=False)
+    rate_per_s: np.ndarray = field(compare=False, repr=False)
 
     @property
     def lost_count(self) -> int:
