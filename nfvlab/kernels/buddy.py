@@ -1,5 +1,4 @@
-"""A binary buddy allocator of frames: blocks of 2**order frames, orders 0 to 10, split and merged, lists
-LIFO.
+"""A binary buddy allocator: blocks of 2**order frames, orders 0 to 10, split and merged, lists LIFO.
 
 The rules are those of Linux's mm/page_alloc.c: an allocation takes the head of the smallest list that is
 not empty and puts the upper halves back while it splits; a freed block merges with its buddy (block
@@ -7,146 +6,45 @@ number xor 1) as long as that is free and of the same order; a freed block goes 
 Lists are kept per zone (an interval of frames) and order, and zones are tried in the order that the
 caller gives. Zone edges are multiples of 1024.
 
-State is a `Lists` of arrays, changed in place. A bit per block and order says whether a free block starts
-there (two bits a frame altogether); each list is a stack from which a block that merged away is dropped
-when it comes to light, or when the stack is full. So memory and time follow the number of blocks, not of
-frames.
+State is a `Lists` of arrays (`kernels/freelists.py`), changed in place.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
+from nfvlab.kernels.freelists import MAX_ORDER, Lists, insert, is_free, make, pop, remove, settle, zone
 from nfvlab.kernels.jit import jit
 from nfvlab.kernels.pagemap import set_range
 
-MAX_ORDER = 10
-_ONE = np.uint64(1)
-
-
-class Lists(NamedTuple):
-    """The free lists of an allocator."""
-
-    edges: np.ndarray  # int64[zones + 1]: zone z holds frames edges[z] to edges[z + 1] - 1
-    heads: np.ndarray  # uint64: from word head_base[k] on, bit b is set if block b of order k is free
-    head_base: np.ndarray  # int64[orders]
-    live: np.ndarray  # int64[zones, orders]: free blocks in each list
-    stack: np.ndarray  # int32: the lists one behind the other, each with its top (the list's head) last
-    stack_base: np.ndarray  # int64[zones, orders]
-    stack_room: np.ndarray  # int64[zones, orders]
-    stack_size: np.ndarray  # int64[zones, orders]: entries, those that merged away among them
-
-
-def make(edges) -> Lists:
-    """An allocator without a free frame over the zones between `edges` (ascending multiples of 1024)."""
-    edges = np.asarray(edges, dtype=np.int64)
-    block = 1 << MAX_ORDER
-    ascending = edges.ndim == 1 and edges.size >= 2 and edges[0] >= 0 and np.all(np.diff(edges) > 0)
-    if not ascending or np.any(edges % block):
-        raise ValueError(f"edges = {edges.tolist()}: must be two or more ascending multiples of {block}")
-    if edges[-1] >= 1 << 31:
-        raise ValueError(f"edges = {edges.tolist()}: frame numbers must stay below 2**31")
-    orders = np.arange(MAX_ORDER + 1)
-    words = (int(edges[-1]) >> orders) // 64 + 1
-    # two buddies are never both free below the largest order; twice that room makes dropping rare
-    room = np.diff(edges)[:, None] // (1 << np.minimum(orders, MAX_ORDER - 1)) + 2
-    shape = room.shape
-    starts = np.concatenate(([0], np.cumsum(room.ravel())))
-    return Lists(
-        edges=edges,
-        heads=np.zeros(int(words.sum()), dtype=np.uint64),
-        head_base=np.concatenate(([0], np.cumsum(words)[:-1])).astype(np.int64),
-        live=np.zeros(shape, dtype=np.int64),
-        stack=np.empty(int(starts[-1]), dtype=np.int32),
-        stack_base=starts[:-1].reshape(shape).astype(np.int64),
-        stack_room=room.astype(np.int64),
-        stack_size=np.zeros(shape, dtype=np.int64),
-    )
-
-
-@jit
-def _is_free(lists, order, frame):
-    """Whether a free block of this order starts at (or, for any frame, holds) this frame."""
-    b = frame >> order
-    return (lists.heads[lists.head_base[order] + (b >> 6)] >> np.uint64(b & 63)) & _ONE == _ONE
-
-
-@jit
-def _flip(lists, order, frame):
-    """Change the bit of the block of this order that holds this frame."""
-    b = frame >> order
-    lists.heads[lists.head_base[order] + (b >> 6)] ^= _ONE << np.uint64(b & 63)
-
-
-@jit
-def _zone(lists, frame):
-    """The zone that holds a frame."""
-    z = 0
-    while frame >= lists.edges[z + 1]:
-        z += 1
-    return z
-
-
-@jit
-def _settle(lists, z, order):
-    """Drop the entries of blocks that merged away; of a block's several entries the newest counts."""
-    base = lists.stack_base[z, order]
-    top = base + lists.stack_size[z, order]
-    keep = top
-    for r in range(top - 1, base - 1, -1):
-        frame = lists.stack[r]
-        if _is_free(lists, order, frame):
-            _flip(lists, order, frame)
-            keep -= 1
-            lists.stack[keep] = frame
-    for k in range(top - keep):
-        lists.stack[base + k] = lists.stack[keep + k]
-        _flip(lists, order, lists.stack[base + k])
-    lists.stack_size[z, order] = top - keep
-
-
-@jit
-def _insert(lists, z, order, frame):
-    """Put a block at the head of its list."""
-    if lists.stack_size[z, order] == lists.stack_room[z, order]:
-        _settle(lists, z, order)
-    lists.stack[lists.stack_base[z, order] + lists.stack_size[z, order]] = frame
-    lists.stack_size[z, order] += 1
-    lists.live[z, order] += 1
-    _flip(lists, order, frame)
-
-
-@jit
-def _remove(lists, z, order, frame):
-    """Take a block out of the middle of its list."""
-    _flip(lists, order, frame)
-    lists.live[z, order] -= 1
-
-
-@jit
-def _pop(lists, z, order):
-    """Take the block at the head of a list that is not empty."""
-    while True:
-        lists.stack_size[z, order] -= 1
-        frame = int(lists.stack[lists.stack_base[z, order] + lists.stack_size[z, order]])
-        if _is_free(lists, order, frame):
-            _remove(lists, z, order, frame)
-            return frame
+__all__ = [
+    "MAX_ORDER",
+    "Lists",
+    "alloc",
+    "alloc_two",
+    "free",
+    "free_frames",
+    "free_range",
+    "make",
+    "paint",
+    "reserve",
+    "reserve_each",
+    "take",
+    "walk",
+]
 
 
 @jit
 def _free_one(lists, frame, order):
     """Free a block: merge it upwards as far as its buddies are free."""
-    z = _zone(lists, frame)
+    z = zone(lists, frame)
     last = lists.live.shape[1] - 1
     while order < last:
         buddy = frame ^ (1 << order)
-        if buddy >= lists.edges[z + 1] or not _is_free(lists, order, buddy):
+        if buddy >= lists.edges[z + 1] or not is_free(lists, order, buddy):
             break
-        _remove(lists, z, order, buddy)
+        remove(lists, z, order, buddy)
         frame = min(frame, buddy)
         order += 1
-    _insert(lists, z, order, frame)
+    insert(lists, z, order, frame)
 
 
 @jit
@@ -165,10 +63,10 @@ def _alloc_one(lists, zones, order):
     z, k = _smallest(lists, zones, order)
     if z < 0:
         return -1
-    frame = _pop(lists, z, k)
+    frame = pop(lists, z, k)
     while k > order:
         k -= 1
-        _insert(lists, z, k, frame + (1 << k))
+        insert(lists, z, k, frame + (1 << k))
     return frame
 
 
@@ -214,10 +112,10 @@ def take(lists, zones, count, frames, orders):
         z, k = _smallest(lists, zones, 0)
         if z < 0:
             break
-        frame = _pop(lists, z, k)
+        frame = pop(lists, z, k)
         while (1 << k) > count - got:
             k -= 1
-            _insert(lists, z, k, frame + (1 << k))
+            insert(lists, z, k, frame + (1 << k))
         frames[blocks] = frame
         orders[blocks] = k
         blocks += 1
@@ -251,20 +149,20 @@ def reserve(lists, start, stop):
     frame = start
     while frame < stop:
         order = 0
-        while order < lists.live.shape[1] and not _is_free(lists, order, frame):
+        while order < lists.live.shape[1] and not is_free(lists, order, frame):
             order += 1
         if order == lists.live.shape[1]:
             frame += 1
             continue
-        z = _zone(lists, frame)
+        z = zone(lists, frame)
         first = (frame >> order) << order
-        _remove(lists, z, order, first)
+        remove(lists, z, order, first)
         if first >= start and first + (1 << order) <= stop:
             taken += 1 << order
             frame = first + (1 << order)
         else:
-            _insert(lists, z, order - 1, first + (1 << (order - 1)))
-            _insert(lists, z, order - 1, first)
+            insert(lists, z, order - 1, first + (1 << (order - 1)))
+            insert(lists, z, order - 1, first)
     return taken
 
 
@@ -280,7 +178,7 @@ def reserve_each(lists, frames):
 @jit
 def walk(lists, z, order):
     """First frames of the free blocks of one list, from its head on (int64)."""
-    _settle(lists, z, order)
+    settle(lists, z, order)
     size = lists.stack_size[z, order]
     frames = np.empty(size, dtype=np.int64)
     for k in range(size):
