@@ -45,7 +45,7 @@ class Live(house.Picture):
 
     def _bars(self, axes, name: str, title: str):
         axes.set_title(title, fontsize=9.5, y=0.98)
-        axes.set(ylim=(-0.6, 1.6), yticks=[], xticks=[])
+        axes.set(xlim=(0, 1.55), ylim=(-0.6, 1.6), yticks=[], xticks=[])  # 1: the longer bar
         axes.grid(False)
         axes.spines[:].set_visible(False)
         made = []
@@ -68,23 +68,20 @@ class Live(house.Picture):
         if samples is not None:
             self.band.set_xy(_band(samples))
         self.fit(self.sent, x=(0, 1.25 * max(off.total_time_ns, on.total_time_ns)), y=_peak(off, on, samples))
-        for axes, name, made in self.bars:
+        estimates = samples.estimate() if samples is not None else {}
+        for _, name, made in self.bars:
             values = [getattr(off, name), getattr(on, name)]
             top = max([v for v in values if np.isfinite(v)], default=1.0)
-            axes.set_xlim(0, 1.55 * top)
-            shown = samples.estimate()[name].value if samples is not None else np.nan
+            shown = estimates[name].value / top if samples is not None and top > 0 else np.nan
             for (bar, text, dot, y), value, chosen in zip(
                 made, values, (not p.skipping, p.skipping), strict=True
             ):
-                bar.set_width(value if np.isfinite(value) else 0.0)
+                width = value / top if np.isfinite(value) and top > 0 else 0.0
+                seen = shown if chosen and np.isfinite(shown) else None
+                bar.set_width(width)
                 text.set_text(units.human(name, value) if np.isfinite(value) else "does not converge")
-                text.xy = (
-                    max(value, shown if chosen and np.isfinite(shown) else 0.0)
-                    if np.isfinite(value)
-                    else 0.0,
-                    y,
-                )
-                dot.set_data(*(([shown], [y]) if chosen and np.isfinite(shown) else ([], [])))
+                text.xy = (max(width, seen or 0.0) if np.isfinite(value) else 0.0, y)
+                dot.set_data(*(([seen], [y]) if seen is not None else ([], [])))
 
     def _both(self, p: Params, theory: Theory) -> tuple[Theory, Theory]:
         other = analyze(p.replace(skipping=not p.skipping))
