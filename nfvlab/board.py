@@ -11,10 +11,9 @@ _SHEET = """<style>
 .nfvlab-panel { display:flex; flex-flow:row wrap; align-items:flex-start; column-gap:20px; overflow:visible;
   max-width:1200px; padding:4px 2px 2px; }
 .nfvlab-panel .widget-html-content { line-height:1.3; }
-.nfvlab-controls { flex:1 1 330px; display:grid; grid-template-columns:repeat(auto-fit,minmax(320px,1fr));
-  column-gap:28px; align-content:start; overflow:visible; }
-.nfvlab-top { grid-column:1/-1; max-width:520px; }
-.nfvlab-group { overflow:visible; }
+.nfvlab-controls { flex:1 1 330px; display:block; columns:320px; column-gap:28px; overflow:visible; }
+.nfvlab-top { column-span:all; max-width:520px; }
+.nfvlab-group { break-inside:avoid; overflow:visible; }
 .nfvlab-stage { flex:2 1 640px; min-width:0; max-width:760px; overflow:visible; }
 .nfvlab-wide { flex:1 0 100%; overflow:visible; }
 .nfvlab-row { align-items:center; min-height:32px; overflow:visible; width:100%; }
@@ -29,7 +28,7 @@ _SHEET = """<style>
 .nfvlab-more { display:grid; grid-template-columns:repeat(auto-fill,minmax(330px,1fr)); column-gap:26px;
   overflow:visible; }
 .nfvlab-tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(132px,max-content)); gap:2px 22px;
-  min-height:56px; margin:0 0 4px 6px; }
+  min-height:72px; margin:0 0 4px 6px; }
 .nfvlab-tiles div { white-space:nowrap; }
 .nfvlab-tiles span { display:block; font-size:12px; color:var(--jp-ui-font-color2,#52606d); }
 .nfvlab-tiles b { display:block; font-size:18px; font-weight:600; font-variant-numeric:tabular-nums; }
@@ -170,6 +169,6 @@ class Board:
 
 
 def _tile(key: str, value: str) -> str:
-    main, _, rest = value.partition(" · ")
-    small = f"<span>{escape(rest)}</span>" if rest else ""
+    main, *rest = value.split(" · ")
+    small = "".join(f"<span>{escape(line)}</span>" for line in rest)
     return f"<span>{escape(key)}</span><b>{escape(main)}</b>{small}"

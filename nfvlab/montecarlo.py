@@ -37,17 +37,24 @@ def monte_carlo(feature: ModuleType, p: Any, *, seed: int, n: int, progress: boo
 
 
 def pool(parts: Sequence[Any], seed: int) -> Any:
-    """Samples of several pieces as one: arrays with a row a replication joined in order, `n` added up."""
+    """Samples of several pieces as one: `n` added up, arrays and tuples of a row a replication joined in order.
+
+    What else a result holds must be the same in every piece.
+    """
     first = parts[0]
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"n": sum(part.n for part in parts), "entropy": seed}
     for field in dataclasses.fields(first):
         values = [getattr(part, field.name) for part in parts]
-        if field.name == "n":
-            changes["n"] = sum(values)
-        elif field.name == "entropy":
-            changes["entropy"] = seed
-        elif isinstance(values[0], np.ndarray):
-            if any(len(value) != part.n for value, part in zip(values, parts, strict=True)):
-                raise ValueError(f"{type(first).__name__}.{field.name}: not one row a replication")
-            changes[field.name] = np.concatenate(values)
+        if field.name in changes:
+            continue
+        if all(_has_rows(value, part.n) for value, part in zip(values, parts, strict=True)):
+            joined = np.concatenate(values) if isinstance(values[0], np.ndarray) else sum(values, ())
+            changes[field.name] = joined
+        elif isinstance(values[0], np.ndarray) or any(value != values[0] for value in values):
+            name = f"{type(first).__name__}.{field.name}"
+            raise ValueError(f"{name}: neither one row a replication nor the same for all")
     return dataclasses.replace(first, **changes)
+
+
+def _has_rows(value: Any, n: int) -> bool:
+    return isinstance(value, np.ndarray | tuple) and len(value) == n

@@ -54,7 +54,7 @@ class Picture:
         raise NotImplementedError(f"{type(self).__name__}.show puts theory and samples into the artists")
 
     def headline(self, p: Any, theory: Any, samples: Any | None = None) -> dict[str, str]:
-        """Key results in human units; what follows the first " · " of a value is shown smaller."""
+        """Key results in human units; what follows a " · " in a value stands smaller on a line below."""
         outputs = theory.outputs()
         estimates = samples.estimate() if samples is not None else {}
         lines = {}

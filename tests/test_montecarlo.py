@@ -57,5 +57,20 @@ def test_an_array_that_is_not_a_row_a_replication_is_refused():
         curve: np.ndarray
 
     part = Odd(params=P, entropy=1, n=3, curve=np.zeros(7))
-    with pytest.raises(ValueError, match=r"Odd\.curve: not one row a replication"):
+    with pytest.raises(ValueError, match=r"Odd\.curve: neither one row a replication nor the same"):
         montecarlo.pool([part, part], 1)
+
+
+def test_tuples_of_rows_are_joined_and_what_is_common_is_kept():
+    @dataclass(frozen=True, kw_only=True)
+    class Tales(results.Samples):
+        runs: tuple[str, ...]
+        common: tuple[int, ...]
+
+    parts = [
+        Tales(params=P, entropy=0, n=2, runs=pair, common=(1, 2, 3)) for pair in (("a", "b"), ("c", "d"))
+    ]
+    whole = montecarlo.pool(parts, 9)
+    assert (whole.runs, whole.common, whole.n, whole.entropy) == (("a", "b", "c", "d"), (1, 2, 3), 4, 9)
+    with pytest.raises(ValueError, match=r"Tales\.common"):
+        montecarlo.pool([parts[0], Tales(params=P, entropy=0, n=2, runs=("c", "d"), common=(4, 5, 6))], 9)
