@@ -9,8 +9,9 @@ from nfvlab.precopy.regions import Region
 from nfvlab.precopy.rounds import CHECK_NS, Rounds
 
 LIKE = 4  # rounds whose mean is compared with that of as many before them
+MANY = 32  # the same for rounds that go up and down
 STRIDE_FRAC = 0.2  # of the way to the threshold that one stride may cover
-STEADY_FRAC = 0.02  # by which the length of like rounds may differ
+STEADY_FRAC = 0.02  # by which like rounds may differ in length, and in what they leave above the threshold
 
 Mark = tuple[
     float, float, float, float
@@ -57,7 +58,7 @@ def fluid(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 
     rounds = Rounds(p, memory, wait_ns)
     sender, throttle = rounds.sender, rounds.throttle
     table: list[tuple[float, float, float, float, float]] = []
-    like: list[Mark] = []
+    strides = Strides(rounds)
     converged, stop = False, (0.0, 0.0, 0.0)
     while not converged:
         start_bytes, frac = sender.bytes, throttle.frac
@@ -70,10 +71,9 @@ def fluid(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 
         table.append((sender.now_ns, sender.bytes - start_bytes, left, sender.threshold_bytes, throttle.frac))
         converged = left < sender.threshold_bytes or left == 0
         if throttle.frac != frac:
-            like.clear()
-        like.append((sender.now_ns, sender.bytes, sender.normal, left - sender.threshold_bytes))
-        if len(like) > 2 * LIKE and not converged and _stride(rounds, like):
-            like.clear()
+            strides.forget()
+        if not converged:
+            strides.after_sync(left - sender.threshold_bytes)
     if converged:
         stop = rounds.stop()
     return Fluid(
@@ -91,20 +91,56 @@ def fluid(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 
     )
 
 
-def _stride(rounds: Rounds, like: list[Mark]) -> bool:
-    """Pass over rounds that differ little from one to the next; what is marked falls by a fifth at most."""
-    old, middle, new = like[-1 - 2 * LIKE], like[-1 - LIKE], like[-1]
-    length_ns, size, normal = ((new[i] - middle[i]) / LIKE for i in range(3))
-    if abs((middle[0] - old[0]) / LIKE - length_ns) > STEADY_FRAC * length_ns:
-        return False
-    excess = sum(mark[3] for mark in like[-LIKE:]) / LIKE
-    drift = (excess - sum(mark[3] for mark in like[-2 * LIKE : -LIKE]) / LIKE) / LIKE
-    p, throttle = rounds.p, rounds.throttle
-    horizon_ns = p.give_up_ns if throttle.settled() else min(p.give_up_ns, throttle.last_ns + CHECK_NS)
-    count = (horizon_ns - rounds.sender.now_ns) / length_ns - 1
-    if drift:
-        count = min(count, STRIDE_FRAC * excess / abs(drift))
-    if count < LIKE:
-        return False
-    rounds.stride(int(count), length_ns, size, normal)
-    return True
+class Strides:
+    """Passes over rounds that differ little from one to the next, so that a migration has few to follow."""
+
+    def __init__(self, rounds: Rounds):
+        self.rounds = rounds
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew: what comes is not like what has been."""
+        self.marks: list[Mark] = []
+        self.levels: list[float] = []  # of the excess, at each stride
+
+    def after_sync(self, excess_bytes: float) -> None:
+        """Pass over rounds if the last few are alike, or at least, on the average, the last many."""
+        sender = self.rounds.sender
+        self.marks.append((sender.now_ns, sender.bytes, sender.normal, excess_bytes))
+        past = len(self.marks) - 1
+        if past % LIKE == 0 and (past >= 2 * LIKE and self._stride(LIKE, even=True)):
+            self.marks.clear()
+        elif past == 2 * MANY and self._stride(MANY, even=False):
+            self.marks.clear()
+        elif past == 2 * MANY:
+            del self.marks[:MANY]
+
+    def _stride(self, half: int, even: bool) -> bool:
+        """Compare the last `half` rounds with as many before them, and pass over as many as that allows."""
+        old, middle, new = self.marks[-1 - 2 * half], self.marks[-1 - half], self.marks[-1]
+        length_ns, size, normal = ((new[i] - middle[i]) / half for i in range(3))
+        later = [mark[3] for mark in self.marks[-half:]]
+        level = sum(later) / half
+        if even:
+            longer_ns = abs((middle[0] - old[0]) / half - length_ns)
+            if longer_ns > STEADY_FRAC * length_ns or max(later) - min(later) > STEADY_FRAC * level:
+                return False
+        drift = (level - sum(mark[3] for mark in self.marks[-2 * half : -half]) / half) / half
+        count = self._rounds_ahead(length_ns, level, drift, normal * PAGE_BYTES / max(size, 1.0))
+        if count < half:
+            return False
+        self.rounds.stride(count, length_ns, size, normal)
+        self.levels.append(level)
+        return True
+
+    def _rounds_ahead(self, length_ns: float, level: float, drift: float, dirtied_frac: float) -> int:
+        """How many rounds to pass over: what is above the threshold may change by a fifth, at first."""
+        p, throttle = self.rounds.p, self.rounds.throttle
+        calm = throttle.settled() or dirtied_frac <= p.throttle_trigger_frac
+        horizon_ns = p.give_up_ns if calm else min(p.give_up_ns, throttle.last_ns + CHECK_NS)
+        count = (horizon_ns - self.rounds.sender.now_ns) / length_ns - 1
+        last = self.levels[-LIKE:]
+        level_again = len(last) == LIKE and max(abs(level - one) for one in last) < STRIDE_FRAC * level / 2
+        if drift and not level_again and len(self.levels) < 8 * LIKE:
+            count = min(count, STRIDE_FRAC * level / abs(drift))
+        return int(count)

@@ -41,9 +41,20 @@ class Throttle:
             self.frac = min(self.frac + step, p.throttle_max_frac)
         self.last_ns, self.last_bytes, self.dirtied_pages = now_ns, sent_bytes, 0.0
 
+    def first_pass_over(self, now_ns: float) -> None:
+        """Move the timer past the ticks of the first pass."""
+        if self.tick_ns < now_ns:
+            self.tick_ns += (
+                -int(-(now_ns - self.tick_ns) // self.p.throttle_sync_ns) * self.p.throttle_sync_ns
+            )
+
+    def due_ns(self, syncs: float) -> float:
+        """When its timer next looks at the syncs; that it does so in the first pass, too, has no effect."""
+        return self.tick_ns if syncs > 1 else inf
+
     def tick(self, now_ns: float, syncs: float) -> bool:
-        """Whether its timer asks for a sync: there was none since it last looked (the first pass is exempt)."""
-        stale = 1 < syncs == self.syncs_at_tick
+        """Whether its timer asks for a sync, since there was none since it last looked."""
+        stale = syncs == self.syncs_at_tick
         self.syncs_at_tick = syncs + stale
         self.tick_ns = now_ns + self.p.throttle_sync_ns
         return stale
@@ -81,13 +92,17 @@ class Rounds:
         while True:
             left = self._send()
             now_ns, throttle = self.sender.now_ns, self.throttle
-            asked = now_ns >= throttle.tick_ns and throttle.tick(now_ns, self.syncs)
-            if asked or now_ns >= self.p.give_up_ns or left * PAGE_BYTES < max(self.sender.threshold_bytes, 1.0):
+            asked = now_ns >= throttle.due_ns(self.syncs) and throttle.tick(now_ns, self.syncs)
+            if (
+                asked
+                or now_ns >= self.p.give_up_ns
+                or left * PAGE_BYTES < max(self.sender.threshold_bytes, 1.0)
+            ):
                 return left
 
     def _send(self) -> float:
         runs = self.queue()
-        left = self.sender.send(list(runs), self.pending(), self.throttle.tick_ns)
+        left = self.sender.send(list(runs), self.pending(), self.throttle.due_ns(self.syncs))
         swept, fresh = 0.0, []
         for region, run in zip(self.fresh, runs[:-1], strict=True):
             sent = region.pages - run.pages
@@ -117,6 +132,8 @@ class Rounds:
         """A sync while the guest runs; the newly marked pages."""
         self.sender.pause(self.sync_ns)
         marked = self.log()
+        if self.syncs == 2:
+            self.throttle.first_pass_over(self.sender.now_ns)
         self.throttle.sync(self.sender.now_ns, self.sender.bytes, marked)
         return marked
 

@@ -5,11 +5,13 @@ of following a migration does not grow with its length.
 """
 
 from math import inf
+from typing import NamedTuple
 
 from nfvlab.precopy.params import PAGE_BYTES, Params
 from nfvlab.precopy.rates import Cost, costs, full_window_ns, iteration_ns, usual, window_limit
 
 LEAST_PAGES = 1e-6  # a run with less is done
+STILL_NS = 1.0  # a backlog that changes less in a window does not change
 
 
 class Kind:
@@ -33,6 +35,21 @@ class Run:
         self.pages, self.kind, self.nonzero_frac = pages, kind, nonzero_frac
 
 
+class Like(NamedTuple):
+    """A window full of pages of one kind: pages sent, its length, and by how much the destination fell behind."""
+
+    pages: float
+    length_ns: float
+    ahead_ns: float
+
+    def is_like(self, before: "Like | None") -> bool:
+        """Whether more of the same is to be expected."""
+        if abs(self.ahead_ns) < STILL_NS:
+            return True
+        still = before is not None and abs(self.ahead_ns - before.ahead_ns) < STILL_NS
+        return still and abs(self.pages - before.pages) <= 1e-9 * self.pages
+
+
 class Sender:
     """Clocks and counters of one migration.
 
@@ -44,7 +61,9 @@ class Sender:
         self.p, self.costs = p, costs(p)
         self.iteration_ns, self.long_enough_ns = iteration_ns(p), p.window_ns * (1 - 1e-9)
         self.full_window_ns = full_window_ns(p)
-        self.now_ns = self.drained_ns = self.hold_ns = 0.0
+        self.now_ns = self.drained_ns = 0.0
+        self.hold_ns = self._held_ns = self._since_bytes = 0.0
+        self._last: Kind | None = None
         self.window_start_ns = self.window_bytes = 0.0
         self.threshold_bytes = 0.0
         self.bytes = self.normal = self.duplicate = 0.0
@@ -68,20 +87,35 @@ class Sender:
     def send(self, queue: list[Run], pending_pages: float, until_ns: float = inf) -> float:
         """Send until less is pending than the stop rule allows, or until a time; what is pending then."""
         until_ns = min(until_ns, self.p.give_up_ns)
+        before = None
         while queue and pending_pages * PAGE_BYTES >= self.threshold_bytes and self.now_ns < until_ns:
             head, whole = queue[0], self.window_bytes == 0
             left, opened_ns, ahead_ns = head.pages, self.window_start_ns, self.drained_ns - self.now_ns
             pending_pages = self._window(queue, pending_pages)
             self.curve.append((self.now_ns, self.bytes, pending_pages * PAGE_BYTES))
-            shift_ns = abs(self.drained_ns - self.now_ns - ahead_ns)
-            if whole and self.window_bytes == 0 and queue and queue[0] is head and shift_ns < 1.0:
-                pages, length_ns = left - head.pages, self.window_start_ns - opened_ns
+            if not (whole and self.window_bytes == 0 and queue and queue[0] is head):
+                before = None
+                continue
+            like = Like(
+                left - head.pages, self.window_start_ns - opened_ns, self.drained_ns - self.now_ns - ahead_ns
+            )
+            if like.is_like(before):
                 spare = min(head.pages, pending_pages - self.threshold_bytes / PAGE_BYTES)
-                windows = int(min(spare / pages, (until_ns - self.now_ns) / length_ns))
-                if windows > 0:
-                    pending_pages -= self._skip(head, windows, pages, length_ns)
-                    self.curve.append((self.now_ns, self.bytes, pending_pages * PAGE_BYTES))
+                windows = min(
+                    spare / like.pages, (until_ns - self.now_ns) / like.length_ns, self._even(head.kind, like)
+                )
+                pending_pages -= self._skip(head, max(int(windows), 0), like)
+                self.curve.append((self.now_ns, self.bytes, pending_pages * PAGE_BYTES))
+            before = like
         return pending_pages
+
+    def _even(self, kind: Kind, like: Like) -> float:
+        """Windows for which a backlog that grows or shrinks meets neither a full socket nor an empty one."""
+        if abs(like.ahead_ns) < STILL_NS:
+            return inf
+        ahead_ns = self.drained_ns - self.now_ns
+        room_ns = kind.hold_ns - ahead_ns if like.ahead_ns > 0 else ahead_ns
+        return max(room_ns / abs(like.ahead_ns) - 1, 0.0)
 
     def _window(self, queue: list[Run], pending_pages: float) -> float:
         """Iterations until the window is over, or the stop rule asks for the dirty log."""
@@ -110,7 +144,7 @@ class Sender:
             return 0.0
         end_ns = self.now_ns + self.full_window_ns
         in_time, in_budget = self._in_time(run.kind, end_ns), run.kind.budget_bytes / run.kind.size
-        pages = min(in_time, in_budget)
+        pages = max(min(in_time, in_budget), 1.0)
         if pages >= run.pages or (pending_pages - pages) * PAGE_BYTES < self.threshold_bytes:
             return 0.0
         self._write(run, pages)
@@ -124,7 +158,8 @@ class Sender:
         budget_bytes = queue[0].kind.budget_bytes - self.window_bytes
         while queue:
             run = queue[0]
-            pages = min(run.pages, max(budget_bytes, 0.0) / run.kind.size, self._in_time(run.kind, end_ns))
+            pages = min(max(budget_bytes / run.kind.size, 0.0), self._in_time(run.kind, end_ns))
+            pages = min(run.pages, pages if sent else max(pages, 1.0))
             self._write(run, pages)
             budget_bytes -= pages * run.kind.size
             sent += pages
@@ -140,11 +175,9 @@ class Sender:
         free = (end_ns - self.now_ns) / kind.source_ns if kind.source_ns else inf
         if not kind.drain_ns:
             return free
-        hold_ns = kind.hold_ns
-        if hold_ns > self.hold_ns:  # the socket may still be full of pages that drain faster
-            hold_ns = self.hold_ns + (hold_ns - self.hold_ns) * min(
-                free * kind.size / self.p.socket_bytes, 1.0
-            )
+        since = free * kind.size + (self._since_bytes if kind is self._last else 0.0)
+        held_ns = self._held_ns if kind is self._last else self.hold_ns
+        hold_ns = held_ns + (kind.hold_ns - held_ns) * min(since / self.p.socket_bytes, 1.0)
         ready_ns = max(self.drained_ns, self.now_ns)
         return max(min(free, (end_ns + hold_ns - ready_ns) / kind.drain_ns), 0.0)
 
@@ -154,7 +187,12 @@ class Sender:
         size = pages * kind.size
         written_ns = self.now_ns + pages * kind.source_ns
         self.drained_ns = max(max(self.drained_ns, self.now_ns) + pages * kind.drain_ns, written_ns)
-        self.hold_ns += min(size / self.p.socket_bytes, 1.0) * (kind.hold_ns - self.hold_ns)
+        if kind is not self._last:
+            self._last, self._held_ns, self._since_bytes = kind, self.hold_ns, 0.0
+        self._since_bytes += size
+        self.hold_ns = self._held_ns + (kind.hold_ns - self._held_ns) * min(
+            self._since_bytes / self.p.socket_bytes, 1.0
+        )
         self.now_ns = max(written_ns, self.drained_ns - self.hold_ns)
         self.window_bytes += size
         self.bytes += size
@@ -162,10 +200,12 @@ class Sender:
         self.duplicate += pages * (1 - run.nonzero_frac)
         run.pages -= pages
 
-    def _skip(self, run: Run, windows: int, pages: float, length_ns: float) -> float:
+    def _skip(self, run: Run, windows: int, like: Like) -> float:
         """Pass over windows that are all alike; the pages they send."""
-        sent = windows * pages
-        self.shift(windows * length_ns, sent * run.kind.size, sent * run.nonzero_frac)
+        sent = windows * like.pages
+        self.shift(windows * like.length_ns, sent * run.kind.size, sent * run.nonzero_frac)
+        self.drained_ns += windows * like.ahead_ns
+        self._since_bytes += sent * run.kind.size
         self.duplicate += sent * (1 - run.nonzero_frac)
         run.pages -= sent
         return sent
