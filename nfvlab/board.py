@@ -46,7 +46,7 @@ _SHEET = """<style>
 .nfvlab-bar { flex:0 0 110px; width:110px; margin:0 12px; }
 .nfvlab-links { flex:0 0 auto; }
 .nfvlab-links a { margin-left:12px; color:var(--jp-content-link-color,#0b5fa5); text-decoration:underline; }
-.nfvlab-code pre { margin:0; padding:8px 10px; overflow:auto; font-size:13px; line-height:1.4;
+.nfvlab-code pre { margin:0; padding:8px 10px; height:17em; overflow:auto; font-size:13px; line-height:1.4;
   user-select:all; }
 </style>"""
 

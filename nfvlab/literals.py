@@ -46,7 +46,9 @@ def parse(spec: Spec, text: str, present: float) -> float | int:
     else:
         factor = units.axis_unit(spec.name, (present,))[0]
     value = float(f"{number * factor:.15g}")
-    return int(value) if spec.kind is int and value == int(value) else value
+    if spec.kind is int and (factor > 1 or value == int(value)):
+        return round(value)  # 2.2 GiB is some whole number of bytes; 2.5 streams are not for rounding
+    return value
 
 
 def literal(spec: Spec, value: Any) -> tuple[str, set[str]]:

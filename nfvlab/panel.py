@@ -181,6 +181,7 @@ class Panel:
 
     def _complain(self, heading: str, problems: Sequence[str]) -> None:
         self.error = "; ".join(problems)
+        self.board.progress(None)
         self.board.complain(heading, problems)
         self.board.offer({})
         self.board.say(f"{heading}. The picture is of the last good state.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from types import ModuleType
 
+from .montecarlo import pieces
 from .panel import Panel
 from .params import Params
 
@@ -29,6 +30,7 @@ def explore(
     to names; the rest stands under "More parameters". `n` replications from `seed` make the Monte Carlo;
     `labels` renames controls. Raises `ValueError` for names that do not exist.
     """
+    pieces(seed, n)  # refuses a bad n or seed now rather than after a rest
     presets = _presets(feature, scenario)
     kind = type(next(iter(presets.values())))
     groups = _groups(kind, fields)
