@@ -1,5 +1,6 @@
 """House style: a colour-blind palette, line styles, axes in human units, labels beside their lines."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullFormatter, NullLocator
 
 from . import units
 
@@ -147,6 +148,28 @@ class _UnitLocator(Locator):
         return np.asarray(self.inner.tick_values(vmin / scale, vmax / scale)) * scale
 
 
+class _LogUnitLocator(Locator):
+    """Ticks on a log axis that are round in the unit shown: 8 GiB, 16 GiB; 1 Gbit/s, 10 Gbit/s; 1, 2, 5, 10 ms."""
+
+    def __init__(self, name: str, ticks: int) -> None:
+        first, second, *_ = (*units.dimension(name).steps, (1.0, ""))
+        self.unit, self.binary, self.ticks = first[0], second[0] == 1024 * first[0], ticks
+
+    def __call__(self) -> np.ndarray:
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        base, choices = (2.0, ((1,),)) if self.binary else (10.0, ((1, 2, 5), (1, 3), (1,)))
+        low, high = (math.log(value / self.unit, base) for value in sorted((vmin, vmax)))
+        powers = np.arange(math.floor(low), math.floor(high + 1e-9) + 1)
+        for digits in choices:
+            found = np.sort(np.ravel([digit * self.unit * base**powers for digit in digits]))
+            found = found[(found >= min(vmin, vmax) * (1 - 1e-9)) & (found <= max(vmin, vmax) * (1 + 1e-9))]
+            if len(found) <= self.ticks:
+                return found
+        return found[:: -(-len(found) // self.ticks)]
+
+
 def quantity(axis: Axis, name: str, title: str, *, ticks: int = 6) -> None:
     """Show an axis whose data are in the base unit of `name` in human units: title, unit, round ticks.
 
@@ -155,7 +178,8 @@ def quantity(axis: Axis, name: str, title: str, *, ticks: int = 6) -> None:
     axes, axis.quantity = axis.axes, name
     log = axis.get_scale() == "log"
     if log:
-        axis.set_major_locator(LogLocator(numticks=ticks + 2))
+        axis.set_major_locator(_LogUnitLocator(name, ticks))
+        axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: units.human(name, value)))
         axis.set_minor_formatter(NullFormatter())
     else:

@@ -139,10 +139,11 @@ def forwarding(runs: Sequence[tuple[str, Run]], p: Params, *, around_ns: float =
     with house.style():
         drawn = Figure(figsize=(8.6, 1.9 * len(runs) + 0.6), layout="constrained")
         rows = drawn.subplots(len(runs), 1, sharex=True, squeeze=False)[:, 0]
+        reach = around_ns + max(run.totals.pause_ns for _, run in runs)
         for axes, (label, run) in zip(rows, runs, strict=True):
             made = run.forwarded
             stop = run.totals.stopped_at_ns
-            near = np.abs(made.t_ns - stop) <= around_ns + run.totals.pause_ns
+            near = np.abs(made.t_ns - stop) <= reach
             axes.step(made.t_ns[near] - stop, made.rate_per_s[near], where="mid", **house.THEORY)
             axes.axhline(packets_per_s(p), color=house.FAINT, lw=1, ls=":")
             axes.axvspan(0, run.totals.pause_ns, color=house.PALETTE.vermillion, alpha=0.15, lw=0)
@@ -150,7 +151,7 @@ def forwarding(runs: Sequence[tuple[str, Run]], p: Params, *, around_ns: float =
             pause = units.human("pause_ns", run.totals.pause_ns)
             lost = f"{label}: {made.lost_count:,} packets lost, guest stopped {pause}"
             axes.text(0.995, 1.04, lost, transform=axes.transAxes, ha="right", fontsize=9.5)
-            axes.set_ylim(0, None)
+            axes.set(ylim=(0, None), xlim=(-around_ns, reach))
         house.quantity(rows[-1].xaxis, "total_time_ns", "Time after the guest was stopped")
     drawn.alt = "Packets forwarded per second around the stop of the guest. " + "; ".join(
         f"{label}: {run.forwarded.lost_count:,} lost" for label, run in runs

@@ -1,0 +1,217 @@
+"""The words: what each unit, output, claim and term of a table or a panel means, in one line.
+
+Units and outputs are read from the code that uses them. `TERMS` are the rest: each line names, after the term,
+where the code has it (`place`), so that a test can hold the two together.
+"""
+
+from collections.abc import Iterator
+from html import escape
+from typing import NamedTuple
+
+from nfvlab import catalog, units
+
+EXAMPLES = {
+    "size": 8 * units.GiB,
+    "time": 300 * units.ms,
+    "bandwidth": 10 * units.Gbps,
+    "fraction": 0.25,
+    "frequency": 2.3e9,
+    "ratio": 0.39,
+}
+COUNTED, PLAIN = 2_100_000, 5
+
+
+class Term(NamedTuple):
+    """A word, what it means, and where the code has it: "module:name", or a field of the built features."""
+
+    word: str
+    meaning: str
+    place: str
+
+
+TERMS: dict[str, tuple[Term, ...]] = {
+    "claims and verdicts": (
+        Term("exact", "the theory's value is the simulation's expectation", "nfvlab.results:exact"),
+        Term("lower bound", "the truth is at least the theory's value", "nfvlab.results:lower"),
+        Term("upper bound", "the truth is at most the theory's value", "nfvlab.results:upper"),
+        Term(
+            "within", "right to a tolerance, which was measured at the place named", "nfvlab.results:approx"
+        ),
+        Term("stderr", "standard error of the simulated value", "nfvlab.stats:Estimate"),
+        Term("z", "theory minus simulation, in standard errors; judged at four", "nfvlab.twin:SIGMA"),
+        Term(
+            "holds, fails",
+            "whether claim and simulation agree to within both their errors",
+            "nfvlab.twin:Row",
+        ),
+        Term("twin table", "theory and simulation of one scenario, output by output", "nfvlab.twin:compare"),
+        Term(
+            "scenario",
+            "one set of parameters: a guest, its work, the limits, the hosts",
+            "nfvlab.params:Params",
+        ),
+    ),
+    "pre-copy migration": (
+        Term(
+            "dirty log",
+            "where the hypervisor notes each page that the guest writes",
+            "nfvlab.precopy.guest:Guest",
+        ),
+        Term(
+            "migration bitmap",
+            "one bit a page: still to be sent",
+            "nfvlab.precopy.migration_thread:MigrationThread",
+        ),
+        Term("sync", "a merge of the dirty log into the migration bitmap", "dirty_sync_count"),
+        Term(
+            "bulk stage",
+            "the first pass over all memory, up to the first sync after it",
+            "nfvlab.precopy.migration_thread:BULK",
+        ),
+        Term("round", "what is sent between two syncs", "nfvlab.precopy.rounds:Rounds"),
+        Term("normal page", "a page sent with its content", "normal_pages"),
+        Term(
+            "zero page", "a page of zeroes, sent as a header; QEMU counts it as duplicate", "duplicate_pages"
+        ),
+        Term("window", "100 ms: the limiter's budget and the bandwidth estimate are per window", "window_ns"),
+        Term(
+            "downtime limit",
+            "how long the stop-and-copy may take by the sender's estimate",
+            "downtime_limit_ns",
+        ),
+        Term(
+            "stop rule", "stop when what is left can be sent within the downtime limit", "downtime_limit_ns"
+        ),
+        Term("downtime", "the source's stop-and-copy, as QEMU reports it", "downtime_ns"),
+        Term("pause", "what the guest feels, from its stop to its resume; longer than downtime", "pause_ns"),
+        Term("convergence", "the migration completes before it is given up", "converged_frac"),
+        Term("auto-converge", "slows the vCPUs of a guest that dirties too fast", "auto_converge"),
+        Term("working set", "the pages that a guest keeps writing to", "wss_bytes"),
+        Term(
+            "page visit",
+            "a write to some page of the working set; several may hit one page",
+            "write_rate_per_s",
+        ),
+    ),
+    "free pages": (
+        Term("free page", "a page that the guest's allocator holds in its free lists", "skipped_pages"),
+        Term("skipping", "taking free pages out of the migration bitmap in the bulk stage", "skipping"),
+        Term(
+            "buddy allocator",
+            "keeps free memory in blocks of 2^order pages, order 0 to 10",
+            "nfvlab.kernels.buddy:MAX_ORDER",
+        ),
+        Term(
+            "fragmentation",
+            "share of the free 4 MiB blocks that a long-lived page has broken up",
+            "fragmentation_frac",
+        ),
+        Term(
+            "bitmap (transport)",
+            "the talk's way: one bit for each guest frame, before the bulk stage",
+            "transport",
+        ),
+        Term(
+            "hint", "today's way: one free 4 MiB block, told while the sender is under way", "hint_block_ns"
+        ),
+        Term(
+            "command id",
+            "names the time between two syncs that a hint belongs to",
+            "nfvlab.freepages.hints:CMD_ID_MIN",
+        ),
+        Term(
+            "PCI hole",
+            "guest addresses below 4 GiB without RAM: frames are not RAM-block pages",
+            "nfvlab.freepages.physmap:pc_map",
+        ),
+        Term(
+            "init_on_alloc", "the guest kernel zeroes what it allocates, hinted blocks too", "init_on_alloc"
+        ),
+    ),
+    "forwarding": (
+        Term(
+            "line rate",
+            "what the traffic generator sends, whether or not the guest listens",
+            "line_rate_bits_per_s",
+        ),
+        Term("ring", "descriptors that hold packets while the guest does not look", "ring_count"),
+        Term("service gap", "a time in which the guest runs but does not look at its ring", "sync_gap_ns"),
+        Term("lost packet", "unheard while the guest is stopped, or dropped at a full ring", "lost_count"),
+    ),
+}
+
+
+class Glossary:
+    """A titled table of words, for a notebook: `rows` of dictionaries with the same keys."""
+
+    def __init__(self, title: str, rows: list[dict[str, str]]):
+        self.title, self.rows = title, rows
+
+    def __repr__(self) -> str:
+        lines = ("  ".join(row.values()) for row in self.rows)
+        return "\n".join([self.title, *(f"  {line}" for line in lines)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col" style="text-align:left">{escape(key)}</th>' for key in self.rows[0])
+        body = "".join(
+            "<tr>"
+            + "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in row.values())
+            + "</tr>"
+            for row in self.rows
+        )
+        caption = f"<caption>{escape(self.title)}</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def unit_table() -> Glossary:
+    """Every suffix that a name may end in: the quantity, its base unit, and an example as people read it."""
+    rows = []
+    for suffix, dimension in units.SUFFIXES.items():
+        value = EXAMPLES.get(dimension.quantity, COUNTED if dimension.unit else PLAIN)
+        example = f"{value:.10g} reads {units.human(f'x{suffix}', value)}"
+        rows.append(
+            {
+                "suffix": suffix,
+                "quantity": dimension.quantity,
+                "unit": dimension.unit or "1",
+                "example": example,
+            }
+        )
+    return Glossary("Units: what the end of a name says", rows)
+
+
+def output_table(name: str) -> Glossary:
+    """The outputs of a built feature: name and meaning, as both its twins report them."""
+    return Glossary(
+        f"Outputs of {name}", [{"output": o, "meaning": text} for o, text in outputs(name).items()]
+    )
+
+
+def outputs(name: str) -> dict[str, str]:
+    """Output names of a built feature, with their lines."""
+    feature = catalog.find(name).load()
+    return dict(feature.OUTPUTS)
+
+
+def term_table(section: str | None = None) -> Glossary:
+    """The terms of one section of `TERMS`, or all of them."""
+    if section is not None and section not in TERMS:
+        raise KeyError(f"{section!r} is not a section of the glossary; the sections are {', '.join(TERMS)}")
+    rows = [{"term": term.word, "meaning": term.meaning} for term in terms(section)]
+    return Glossary(f"Words: {section or 'all'}", rows)
+
+
+def terms(section: str | None = None) -> Iterator[Term]:
+    """The terms of a section, or of all."""
+    for name, listed in TERMS.items():
+        if section in (None, name):
+            yield from listed
+
+
+def words() -> dict[str, str]:
+    """Everything the glossary explains: suffixes, outputs of built features, terms; each with its line."""
+    found = {row["suffix"]: row["quantity"] for row in unit_table().rows}
+    for feature in catalog.FEATURES:
+        if feature.built:
+            found |= outputs(feature.name)
+    return found | {term.word: term.meaning for term in terms()}
