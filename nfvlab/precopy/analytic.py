@@ -1,5 +1,6 @@
 """analyze(): what to expect of a migration, from the fluid limit of QEMU's migration thread."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nfvlab import results
@@ -10,6 +11,7 @@ from nfvlab.precopy.params import OUTPUTS, PAGE_BYTES, Params
 from nfvlab.precopy.rates import costs, mean_bytes_per_s, visits_per_s
 from nfvlab.precopy.rates import iteration_ns as longest_iteration_ns
 from nfvlab.precopy.regions import Region
+from nfvlab.precopy.rounds import Rounds
 from nfvlab.results import Claim, approx, exact, output
 
 NAN = float("nan")
@@ -23,8 +25,9 @@ class Theory(results.Theory):
     """Totals of one migration (NaN if it does not complete), and its course whether it completes or not.
 
     It converges if in a `quantum_ns` (an iteration, or the downtime limit if that is shorter) the guest dirties
-    less, `dirtied_bytes`, than is sent, `sent_bytes`: the smaller a round, the larger the share of its pages that
-    are new to it, so the shortest possible round decides. The tolerances are those of `claims.claim`.
+    less, `dirtied_bytes`, than is sent, `sent_bytes`: dirtying is concave in time, so the shortest possible round is
+    the one that gains least. (Slightly more will do: what is dirtied may be marked already.) The tolerances are
+    those of `claims.claim`.
     """
 
     params: Params
@@ -50,13 +53,18 @@ class Theory(results.Theory):
         return claims.doubts(self.params, self.course)
 
 
-def analyze(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 0.0) -> Theory:
+def analyze(
+    p: Params,
+    memory: tuple[Region, ...] | None = None,
+    wait_ns: float = 0.0,
+    kind: Callable[..., Rounds] = Rounds,
+) -> Theory:
     """Follow the fluid limit of one migration.
 
     `memory` replaces `regions(p)` as what the first pass has to send, in address order; between the first
-    synchronisation and the first page, `wait_ns` pass.
+    synchronisation and the first page, `wait_ns` pass. `kind` makes the rounds, for a guest that does more than write.
     """
-    course = fluid(p, memory, wait_ns)
+    course = fluid(p, memory, wait_ns, kind)
     quantum_ns = min(longest_iteration_ns(p), p.downtime_limit_ns)
     throttle = p.throttle_max_frac if p.auto_converge else 0.0
     dirtied = float(unique_pages(p, visits_per_s(p, throttle) * quantum_ns / 1e9)) * PAGE_BYTES

@@ -45,7 +45,7 @@ class Classes:
         marked = self.dirty.sum(axis=1)
         reach = marked.cumsum()
         target = sent + (reach[self.cursor - 1] if self.cursor else 0.0)
-        last = int(reach.searchsorted(target))
+        last = max(int(reach.searchsorted(target)), self.cursor)
         if last < len(reach):
             self.dirty[self.cursor : last] = 0.0
         else:

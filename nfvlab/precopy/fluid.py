@@ -1,5 +1,6 @@
 """A whole migration in fluid form: rounds until the stop rule is met, many like rounds at a stride."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -53,9 +54,17 @@ class Fluid:
         return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
 
 
-def fluid(p: Params, memory: tuple[Region, ...] | None = None, wait_ns: float = 0.0) -> Fluid:
-    """Follow one migration; `memory` (by default `regions(p)`) is what its first pass sends, after `wait_ns`."""
-    rounds = Rounds(p, memory, wait_ns)
+def fluid(
+    p: Params,
+    memory: tuple[Region, ...] | None = None,
+    wait_ns: float = 0.0,
+    kind: Callable[..., Rounds] = Rounds,
+) -> Fluid:
+    """Follow one migration.
+
+    `memory` (by default `regions(p)`) is what its first pass sends, after `wait_ns`; `kind` makes its rounds.
+    """
+    rounds = kind(p, memory, wait_ns)
     sender, throttle = rounds.sender, rounds.throttle
     table: list[tuple[float, float, float, float, float]] = []
     strides = Strides(rounds)
@@ -108,11 +117,11 @@ class Strides:
         sender = self.rounds.sender
         self.marks.append((sender.now_ns, sender.bytes, sender.normal, excess_bytes))
         past = len(self.marks) - 1
-        if past % LIKE == 0 and (past >= 2 * LIKE and self._stride(LIKE, even=True)):
+        few = past >= 2 * LIKE and past % LIKE == 0 and self._stride(LIKE, even=True)
+        many = past == 2 * MANY and not few
+        if few or (many and self._stride(MANY, even=False)):
             self.marks.clear()
-        elif past == 2 * MANY and self._stride(MANY, even=False):
-            self.marks.clear()
-        elif past == 2 * MANY:
+        elif many:
             del self.marks[:MANY]
 
     def _stride(self, half: int, even: bool) -> bool:

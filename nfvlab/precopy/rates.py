@@ -7,6 +7,7 @@ from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES, Par
 from nfvlab.units import ms
 
 NORMAL_BYTES = HEADER_BYTES + PAGE_BYTES
+CLOCK_PAGES = 64  # QEMU's ram_save_iterate looks at the clock once in so many pages
 
 
 class Cost(NamedTuple):
@@ -97,6 +98,11 @@ def iteration_ns(p: Params) -> float:
     return (p.iterate_max_ns // ms + 1) * ms
 
 
+def overshoot_ns(cost: Cost) -> float:
+    """How much longer an iteration takes on the average, since the clock is read after every 64th page only."""
+    return CLOCK_PAGES / 2 * cost.bottleneck_ns
+
+
 def iterations_per_window(p: Params) -> int:
     """Iterations in a window that the limiter does not cut short; it ends with an iteration."""
     return max(1, -int(-p.window_ns // iteration_ns(p)))
@@ -113,7 +119,8 @@ def window_limit(p: Params, cost: Cost) -> tuple[float, float]:
     bottleneck_ns = usual(p, cost).bottleneck_ns
     if bottleneck_ns == 0:
         return budget, p.wakeup_ns
-    capacity = cost.wire_bytes / bottleneck_ns * full_window_ns(p)
+    length_ns = full_window_ns(p) + iterations_per_window(p) * overshoot_ns(cost)
+    capacity = cost.wire_bytes / bottleneck_ns * length_ns
     hosts = max(cost.source_ns, cost.load_ns) > cost.link_ns
     cv = (p.speed_cv_frac if hosts else p.link_cv_frac) / sqrt(iterations_per_window(p))
     mean, binds = expected_min(budget, capacity, 0.0, cv)

@@ -87,6 +87,10 @@ class Rounds:
         fresh = [run(region.pages, region.nonzero / region.pages) for region in self.fresh]
         return [*fresh, self.sender.again(self.again)]
 
+    def in_order(self, runs: list[Run]) -> list[Run]:
+        """The queue as the cursor meets it."""
+        return list(runs)
+
     def send(self) -> float:
         """One round: send until the stop rule or the throttle asks for the dirty log, or for too long; the rest."""
         while True:
@@ -102,7 +106,7 @@ class Rounds:
 
     def _send(self) -> float:
         runs = self.queue()
-        left = self.sender.send(list(runs), self.pending(), self.throttle.due_ns(self.syncs))
+        left = self.sender.send(self.in_order(runs), self.pending(), self.throttle.due_ns(self.syncs))
         swept, fresh = 0.0, []
         for region, run in zip(self.fresh, runs[:-1], strict=True):
             sent = region.pages - run.pages

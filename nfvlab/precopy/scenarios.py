@@ -26,7 +26,7 @@ SCENARIOS: dict[str, Params] = {
     "memory hog": _HOG.replace(write_rate_per_s=2e5),
     "sequential writer": Params(wss_bytes=2 * GiB, write_rate_per_s=1e5, pattern="sequential"),
     "auto-converge": _HOG.replace(auto_converge=True),
-    "not converging": _HOG,
+    "not converging": _HOG.replace(give_up_ns=30 * s),
     "slow link": Params(
         ram_bytes=4 * GiB,
         touched_bytes=1 * GiB,

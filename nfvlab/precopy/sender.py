@@ -8,7 +8,15 @@ from math import inf
 from typing import NamedTuple
 
 from nfvlab.precopy.params import PAGE_BYTES, Params
-from nfvlab.precopy.rates import Cost, costs, full_window_ns, iteration_ns, usual, window_limit
+from nfvlab.precopy.rates import (
+    Cost,
+    costs,
+    iteration_ns,
+    iterations_per_window,
+    overshoot_ns,
+    usual,
+    window_limit,
+)
 
 LEAST_PAGES = 1e-6  # a run with less is done
 STILL_NS = 1.0  # a backlog that changes less in a window does not change
@@ -17,12 +25,13 @@ STILL_NS = 1.0  # a backlog that changes less in a window does not change
 class Kind:
     """A kind of page: its costs, and the mean budget and lateness of a window full of it."""
 
-    __slots__ = ("budget_bytes", "drain_ns", "hold_ns", "late_ns", "size", "source_ns")
+    __slots__ = ("budget_bytes", "drain_ns", "hold_ns", "iteration_ns", "late_ns", "size", "source_ns")
 
     def __init__(self, p: Params, cost: Cost):
         mean = usual(p, cost)
         self.source_ns, self.drain_ns, self.size = mean.source_ns, mean.drain_ns, cost.wire_bytes
         self.hold_ns = p.socket_bytes / self.size * self.drain_ns  # that a socket full of it takes to drain
+        self.iteration_ns = iteration_ns(p) + overshoot_ns(mean)
         self.budget_bytes, self.late_ns = window_limit(p, cost)
 
 
@@ -59,8 +68,7 @@ class Sender:
 
     def __init__(self, p: Params):
         self.p, self.costs = p, costs(p)
-        self.iteration_ns, self.long_enough_ns = iteration_ns(p), p.window_ns * (1 - 1e-9)
-        self.full_window_ns = full_window_ns(p)
+        self.iterations, self.long_enough_ns = iterations_per_window(p), p.window_ns * (1 - 1e-9)
         self.now_ns = self.drained_ns = 0.0
         self.hold_ns = self._held_ns = self._since_bytes = 0.0
         self._last: Kind | None = None
@@ -142,7 +150,7 @@ class Sender:
         """The pages of all iterations of a window at once; 0 if there is something to see between them."""
         if self.window_bytes or self.now_ns != self.window_start_ns:
             return 0.0
-        end_ns = self.now_ns + self.full_window_ns
+        end_ns = self.now_ns + self.iterations * run.kind.iteration_ns
         in_time, in_budget = self._in_time(run.kind, end_ns), run.kind.budget_bytes / run.kind.size
         pages = max(min(in_time, in_budget), 1.0)
         if pages >= run.pages or (pending_pages - pages) * PAGE_BYTES < self.threshold_bytes:
@@ -154,7 +162,7 @@ class Sender:
 
     def _iterate(self, queue: list[Run]) -> float:
         """One iteration: send until its time or the budget is spent; the number of pages sent."""
-        end_ns, sent = self.now_ns + self.iteration_ns, 0.0
+        end_ns, sent = self.now_ns + queue[0].kind.iteration_ns, 0.0
         budget_bytes = queue[0].kind.budget_bytes - self.window_bytes
         while queue:
             run = queue[0]
