@@ -26,10 +26,11 @@ FLAGS = [
 ]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+PICTURE = ".nfvlab-picture"
 # In the page: note every frame in which the picture is missing or not decoded, and when a new one is painted.
 WATCH = """
-() => {
-  const picture = () => document.querySelector('.nfvlab-picture img');
+place => {
+  const picture = () => document.querySelector(place + ' img');
   const seen = window.nfvlabSeen = {frames: 0, blank: 0, painted: [], pressed: 0, src: picture().src};
   document.addEventListener('keydown', event => { seen.pressed = event.timeStamp; }, true);
   const look = () => {
@@ -45,7 +46,7 @@ WATCH = """
     seen.src = img.src;
     const note = () => seen.painted.push(performance.now());
     img.decode().then(() => requestAnimationFrame(() => setTimeout(note, 0)));
-  }).observe(document.querySelector('.nfvlab-picture'), {childList: true, subtree: true, attributes: true});
+  }).observe(document.querySelector(place), {childList: true, subtree: true, attributes: true});
 }
 """
 
@@ -71,17 +72,17 @@ class Session:
         )
         return [url for url in self.requests if not url.startswith(local)]
 
-    def run_all(self, timeout_s: float = 120) -> None:
-        """Run every cell and wait until a panel's picture is on the page and the kernel is at rest."""
+    def run_all(self, place: str = PICTURE, timeout_s: float = 120) -> None:
+        """Run every cell and wait until there is a picture in that place and the kernel is at rest."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        self.page.wait_for_selector(".nfvlab-picture img", timeout=1000 * timeout_s)
+        self.page.wait_for_selector(f"{place} img", timeout=1000 * timeout_s)
         self.page.wait_for_selector(
             ".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=1000 * timeout_s
         )
 
-    def watch(self) -> None:
-        """Start counting frames and pictures."""
-        self.page.evaluate(WATCH)
+    def watch(self, place: str = PICTURE) -> None:
+        """Start counting frames and the pictures in that place."""
+        self.page.evaluate(WATCH, place)
 
     def seen(self) -> dict:
         """What `watch` has counted: frames, blank ones, times at which a new picture was painted (ms)."""
