@@ -1,18 +1,20 @@
 """analyze(): skipping free pages, as pre-copy of what is left to send, and the packets lost meanwhile."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from nfvlab import results
 from nfvlab.freepages import claims
-from nfvlab.freepages.chase import Hints, chase, hints, pages_per_ns
-from nfvlab.freepages.free_lists import BLOCK_PAGES, Stretch, stretches
+from nfvlab.freepages.chase import ZeroingRounds, chase, hints
+from nfvlab.freepages.free_lists import Stretch, stretches
 from nfvlab.freepages.packets import ring_drops
 from nfvlab.freepages.params import OUTPUTS, Params, packets_per_s
 from nfvlab.freepages.zones import parts
 from nfvlab.precopy import analytic as precopy
 from nfvlab.precopy.regions import Region
+from nfvlab.precopy.rounds import Rounds
 from nfvlab.results import Claim, approx, exact, output
 
 NAN = float("nan")
@@ -58,17 +60,16 @@ class Plan(NamedTuple):
     wait_ns: float = 0.0
     skipped: float = 0.0
     report_ns: float = 0.0
-    syncs: float = 0.0
+    kind: Callable[..., Rounds] = Rounds
 
 
 def analyze(p: Params) -> Theory:
     """What to expect of one migration of `p`, with or without skipping."""
     found = stretches(p)
     plan = _plan(p, found)
-    migration = precopy.analyze(p, plan.memory, plan.wait_ns)
+    migration = precopy.analyze(p, plan.memory, plan.wait_ns, plan.kind)
     done = migration.course.converged
-    syncs = migration.dirty_sync_count + plan.syncs
-    drops = ring_drops(p, migration.course, syncs - 1) if done else NAN
+    drops = ring_drops(p, migration.course, migration.dirty_sync_count - 1) if done else NAN
     return Theory(
         params=p,
         total_time_ns=migration.total_time_ns,
@@ -77,7 +78,7 @@ def analyze(p: Params) -> Theory:
         transferred_bytes=migration.transferred_bytes,
         normal_pages=migration.normal_pages,
         duplicate_pages=migration.duplicate_pages,
-        dirty_sync_count=syncs,
+        dirty_sync_count=migration.dirty_sync_count,
         converged_frac=migration.converged_frac,
         skipped_pages=plan.skipped if done else NAN,
         report_ns=plan.report_ns if done else NAN,
@@ -111,24 +112,8 @@ def _hinted(p: Params, found: tuple[Stretch, ...]) -> Plan:
     """Hints: the sender starts at once, and what it has passed before the hint is sent all the same."""
     pieces = parts(p, found)
     given = hints(p, found, pieces)
-    skipped, through_ns = chase(p, found, pieces, given)
+    skipped = chase(p, found, pieces, given)
     memory = [stretch.content.cut(pages) for stretch, pages in zip(found, skipped, strict=True)]
-    blocks, rounds = _zeroed(p, given, through_ns) if p.init_on_alloc else (0.0, 0)
-    memory.append(Region("zeroed", blocks * BLOCK_PAGES, 0.0))
-    report_ns = p.request_ns + given.each_ns
-    return Plan(_filled(memory), 0.0, sum(skipped), report_ns, float(rounds))
-
-
-def _zeroed(p: Params, given: Hints, through_ns: float) -> tuple[float, int]:
-    """init_on_alloc: every hinted block is dirty; blocks sent anew as zero pages, and rounds that this takes.
-
-    While one round sends them, the driver hints, and zeroes, more.
-    """
-    sync_ns = given.sender_ns - p.setup_ns
-    blocks, rounds, fresh = 0.0, 0, given.by(through_ns)
-    while fresh >= 1:
-        blocks, rounds = blocks + fresh, rounds + 1
-        round_ns = fresh * BLOCK_PAGES / pages_per_ns(p, Region("zeroed", 1.0, 0.0))
-        more = max(round_ns - p.request_ns - sync_ns, 0.0) / given.each_ns
-        fresh = min(more, given.count - blocks)
-    return blocks, rounds
+    report_ns = p.request_ns + given.each_ns if given.count >= 1 else 0.0
+    kind = partial(ZeroingRounds, given=given) if p.init_on_alloc else Rounds
+    return Plan(_filled(memory), 0.0, sum(skipped), report_ns, kind)

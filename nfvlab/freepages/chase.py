@@ -14,6 +14,8 @@ from nfvlab.freepages.params import Params
 from nfvlab.freepages.zones import DMA, Part
 from nfvlab.precopy.rates import costs, mean_bytes_per_s
 from nfvlab.precopy.regions import Region
+from nfvlab.precopy.rounds import Rounds
+from nfvlab.precopy.sender import Run
 from nfvlab.units import GiB
 
 FASTEST = 1e3  # pages a ns of a sender that costs nothing
@@ -42,9 +44,32 @@ class Hints:
             given / blocks,
         )
 
-    def by(self, t_ns: float) -> float:
-        """Hints given by a time."""
-        return min(max((t_ns - self.start_ns) / self.each_ns, 0.0), self.count)
+
+class ZeroingRounds(Rounds):
+    """Rounds of a guest that zeroes what it hints (init_on_alloc): every hinted block is dirty at the next sync.
+
+    Hints begin anew after each sync, as long as there are blocks left; they come too late to skip anything then, but
+    cost a zero page for each page of theirs.
+    """
+
+    def __init__(self, *args, given: Hints):
+        super().__init__(*args)
+        self.given, self.hinted = given, 0.0
+
+    def in_order(self, runs: list[Run]) -> list[Run]:
+        """The queue as the cursor meets it: zeroed pages lie above those that the guest writes to."""
+        late = [run for region, run in zip(self.fresh, runs, strict=False) if region.name == "zeroed"]
+        return [run for run in runs if run not in late] + late
+
+    def log(self) -> float:
+        """Merge the dirty log into the bitmap; the newly marked pages, zeroed ones too."""
+        given, asked_ns = self.given, self.logged_ns + self.p.request_ns
+        fresh = min(max(self.sender.now_ns - asked_ns, 0.0) // given.each_ns, given.count - self.hinted)
+        self.hinted += fresh
+        marked = super().log()
+        if fresh:
+            self.fresh.append(Region("zeroed", fresh * BLOCK_PAGES, 0.0))
+        return marked + fresh * BLOCK_PAGES
 
 
 def hints(p: Params, memory: tuple[Stretch, ...], pieces: tuple[Part, ...]) -> Hints:
@@ -67,10 +92,8 @@ def hints(p: Params, memory: tuple[Stretch, ...], pieces: tuple[Part, ...]) -> H
     return Hints(sender_ns, sender_ns + p.request_ns, each_ns, count, order)
 
 
-def chase(
-    p: Params, memory: tuple[Stretch, ...], pieces: tuple[Part, ...], given: Hints
-) -> tuple[list[float], float]:
-    """Pages of each stretch that the hints take out in time, and when the sender is through."""
+def chase(p: Params, memory: tuple[Stretch, ...], pieces: tuple[Part, ...], given: Hints) -> list[float]:
+    """Pages of each stretch that the hints take out in time."""
     t = given.sender_ns - _ahead_ns(p, memory[0].content)
     skipped = [0.0] * len(memory)
     for part in pieces:
@@ -80,7 +103,7 @@ def chase(
         end = through(t, part.pages, speed, share, given.law(part.turn))
         skipped[part.stretch] += max(part.pages - speed * (end - t), 0.0)
         t = end
-    return skipped, t
+    return skipped
 
 
 def _ahead_ns(p: Params, first: Region) -> float:

@@ -45,13 +45,11 @@ def _of_report(p: Params, unsure: float, name: str) -> Claim:
         return approx(rel=1e-3, abs=unsure + 1, where=HERE)
     if p.transport == "bitmap":
         return approx(rel=1e-3, where=HERE)
-    word_ns = 64 * costs(p).first.bottleneck_ns  # between two looks for a hint, 64 pages may be sent
-    zeroing = BLOCK_PAGES * p.fresh_touch_ns if p.init_on_alloc else 0.0
-    return approx(rel=0.01, abs=word_ns + p.hint_block_ns + zeroing, where=HERE)
+    return exact()
 
 
 def _of_packets(p: Params, migration: Theory, drops: float, name: str) -> Claim:
-    if not packets_per_s(p):
+    if not packets_per_s(p) or not migration.course.converged:
         return exact()
     syncs = migration.claim("dirty_sync_count")
     count = migration.dirty_sync_count

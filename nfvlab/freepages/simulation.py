@@ -96,12 +96,11 @@ class HintThread(MigrationThread):
         """Time passes; the driver's steps that fall into it happen, and the device takes what they offer."""
         super().elapse(dt_ns)
         while self.phase != STOPPED and self.hint_at_ns <= self.now_ns:
-            hinted = len(self.driver.free_page_list)
             more = self.driver.step(self.device)
             while self.queue.serve(self.device):
                 pass
             self.queue.collect()
-            self.hint_at_ns = self.hint_at_ns + self._step_ns(hinted) if more else np.inf
+            self.hint_at_ns = self.hint_at_ns + self._next_ns() if more else np.inf
 
     def slice_ns(self) -> float:
         """While hints come in, the walk stops for each of them."""
@@ -111,8 +110,9 @@ class HintThread(MigrationThread):
             else max(self.hint_at_ns - self.now_ns, self.p.hint_block_ns / 4)
         )
 
-    def _step_ns(self, hinted_before: int) -> float:
-        if len(self.driver.free_page_list) == hinted_before:
+    def _next_ns(self) -> float:
+        """What the driver's next step takes: a block is allocated, zeroed and offered; ids cost nothing."""
+        if self.driver.phase != "pages":
             return 0.0
         zeroing = BLOCK_PAGES * self.p.fresh_touch_ns if self.p.init_on_alloc else 0.0
         return self.p.hint_block_ns + zeroing
@@ -136,8 +136,8 @@ class HintThread(MigrationThread):
     def _unmark(self, first_pfn: int, pages: int) -> None:
         """qemu_guest_free_page_hint: clear the bits in the migration bitmap, never in the dirty log."""
         if np.isnan(self.first_hint_ns):
-            self.first_hint_ns = self.now_ns
-            self.report_ns = self.now_ns - self.totals.setup_time_ns
+            self.first_hint_ns = self.hint_at_ns  # which may lie in a sleep of the sender
+            self.report_ns = self.first_hint_ns - self.totals.setup_time_ns
         page = self.free.memory_map.page_of(first_pfn)
         cleared = int(pagemap.clear_range(self.bitmap, page, page + pages))
         self.left -= cleared
@@ -164,7 +164,7 @@ def migrate(p: Params, rng: np.random.Generator) -> Run:
         rate_per_s=packets_per_s(p),
         capacity_per_s=p.forward_capacity_per_s,
         ring_count=p.ring_count,
-        until_ns=source.now_ns,
+        until_ns=max(source.now_ns, float(np.nan_to_num(run.totals.stopped_at_ns + run.totals.pause_ns))),
     )
     skipped = getattr(source, "skipped_pages", 0)
     return Run(
