@@ -14,13 +14,13 @@ _SHEET = """<style>
 .nfvlab-controls { flex:1 1 330px; display:block; columns:320px; column-gap:28px; overflow:visible; }
 .nfvlab-top { column-span:all; max-width:520px; }
 .nfvlab-group { break-inside:avoid; overflow:visible; }
-.nfvlab-stage { flex:2 1 640px; min-width:0; max-width:760px; overflow:visible; }
+.nfvlab-stage { flex:2 1 640px; min-width:0; max-width:900px; overflow:visible; }
 .nfvlab-wide { flex:1 0 100%; overflow:visible; }
 .nfvlab-row { align-items:center; min-height:32px; overflow:visible; width:100%; }
 .nfvlab-row .widget-label { flex:0 0 124px; width:124px; text-align:left; margin:0 8px 0 0; }
 .nfvlab-slider { flex:1 1 226px; min-width:206px; width:auto; margin:0 12px 0 0; }
-.nfvlab-entry { flex:0 0 92px; width:92px; margin:0; }
-.nfvlab-entry input { text-align:right; font-variant-numeric:tabular-nums; }
+.nfvlab-entry { flex:0 0 96px; width:96px; margin:0; }
+.nfvlab-entry input { text-align:right; padding:0 7px; font-variant-numeric:tabular-nums; }
 .nfvlab-menu { flex:1 1 auto; width:auto; min-width:0; margin:0; }
 .nfvlab-check { width:100%; margin:0; }
 .nfvlab-heading .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;

@@ -128,7 +128,7 @@ _SPELLING = {
     word.lower(): word
     for line in (
         "RAM ROM WSS CPU vCPU vCPUs VM VMs TSC LLC CBM RMID CLOSID",
-        "EOI IRQ NUMA QAT DMA PFN QEMU KVM NIC DPDK MTU TCP",
+        "EOI IRQ NUMA QAT DMA PFN QEMU KVM NIC DPDK MTU TCP CV GiB",
     )
     for word in line.split()
 }
