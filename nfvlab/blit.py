@@ -20,7 +20,8 @@ def encode_png(rgba: np.ndarray, *, level: int = 1, dots_per_metre: int = 0) -> 
     height, width = rgba.shape[:2]
     rows = np.empty((height, 1 + 3 * width), np.uint8)
     rows[:, 0] = 0  # filter type "None" (PNG specification, section 9.2)
-    rows[:, 1:].reshape(height, width, 3)[...] = rgba[:, :, :3]
+    for channel in range(3):
+        rows[:, 1 + channel :: 3] = rgba[:, :, channel]
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -49,11 +50,9 @@ class Canvas:
         """The picture as it stands: uint8 array (height, width, 4), a view that the next call overwrites."""
         self.refresh()
         self.canvas.restore_region(self._background)
-        for artist in sorted(self.artists, key=lambda artist: artist.get_zorder()):
-            if artist.axes is not None:
-                artist.axes.draw_artist(artist)
-            else:
-                self.figure.draw_artist(artist)
+        with style():  # some looks, such as the hinting of text, are those of the moment of drawing
+            for artist in sorted(self.artists, key=lambda artist: artist.get_zorder()):
+                (artist.axes or self.figure).draw_artist(artist)
         return np.asarray(self.canvas.buffer_rgba())
 
     def png(self, *, level: int = 1) -> bytes:

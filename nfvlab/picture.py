@@ -126,7 +126,8 @@ class Picture:
 
     def _update(self, p: Any, theory: Any, samples: Any | None) -> None:
         self.p = p
-        self.show(p, theory, samples)
+        with style.style():
+            self.show(p, theory, samples)
         self._source.set_visible(samples is not None)  # a line of text costs 5 ms: not while a slider moves
         if samples is not None:
             self._source.set_text(samples.source_line())

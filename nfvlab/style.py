@@ -68,6 +68,7 @@ _RC = {
     "legend.fontsize": 9.5,
     "legend.frameon": False,
     "text.color": INK,
+    "text.hinting": "none",  # half the time of the default, and no worse at this resolution
     "xtick.color": FAINT,
     "xtick.labelcolor": INK,
     "xtick.labelsize": 9.5,
