@@ -100,8 +100,10 @@ def chase(p: Params, memory: tuple[Stretch, ...], pieces: tuple[Part, ...], give
         stretch = memory[part.stretch]
         speed = pages_per_ns(p, stretch.content)
         share = min(stretch.whole * BLOCK_PAGES / stretch.content.pages, 1.0)
-        end = through(t, part.pages, speed, share, given.law(part.turn))
-        skipped[part.stretch] += max(part.pages - speed * (end - t), 0.0)
+        law = given.law(part.turn)
+        end = through(t, part.pages, speed, share, law)
+        if share * law[2]:
+            skipped[part.stretch] += max(part.pages - speed * (end - t), 0.0)
         t = end
     return skipped
 

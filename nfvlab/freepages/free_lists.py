@@ -7,7 +7,6 @@ e_k - 2 e_(k+1) stay of order k, which adds up to L - (e_1 + ... + e_10) blocks.
 """
 
 from collections.abc import Iterator
-from math import exp
 from typing import NamedTuple
 
 from nfvlab.freepages.params import Params
@@ -81,7 +80,7 @@ def _low(region: Region) -> Stretch:
     free = max(region.pages * share - _reserved(0.0, region.pages) * share, 0.0)
     gaps = max(region.nonzero // LOW_RUN_PAGES, 1)
     mean = free / gaps
-    whole = mean * exp(-(BLOCK_PAGES - 1) / mean) / BLOCK_PAGES if mean else 0.0
+    whole = mean * (mean / (mean + 1)) ** (BLOCK_PAGES - 1) / BLOCK_PAGES
     used = region._replace(pages=region.pages - free, written=min(region.written, region.pages - free))
     return Stretch(region, used, free, gaps * blocks_in_gap(mean), gaps * whole)
 
@@ -134,7 +133,6 @@ def blocks_in_run(pages: float) -> float:
 
 
 def blocks_in_gap(mean_pages: float) -> float:
-    """Expected blocks of a run of random length: for a geometric one, E max(0, L - x) = m exp(-x / m)."""
-    if mean_pages <= 0:
-        return 0.0
-    return mean_pages * (1 - sum(exp(-(size - 1) / mean_pages) / size for size in ORDERS))
+    """Expected blocks of a run of random length: for a geometric one, E max(0, L - x) = m (m / (m + 1))^x."""
+    ratio = mean_pages / (mean_pages + 1)
+    return mean_pages * (1 - sum(ratio ** (size - 1) / size for size in ORDERS))
