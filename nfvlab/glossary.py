@@ -10,15 +10,21 @@ from typing import NamedTuple
 
 from nfvlab import catalog, units
 
-EXAMPLES = {
-    "size": 8 * units.GiB,
-    "time": 300 * units.ms,
-    "bandwidth": 10 * units.Gbps,
-    "fraction": 0.25,
-    "frequency": 2.3e9,
-    "ratio": 0.39,
+EXAMPLES = {  # by unit: a value to show in it; for the others SMALL
+    "ns": 300 * units.ms,
+    "bytes": 8 * units.GiB,
+    "bytes/s": 10 * units.Gbps,
+    "bit/s": 2013e6,
+    "Hz": 2.3e9,
+    "of 1": 0.25,
+    "cycles": 6800,
+    "cycles/byte": 2.5,
+    "1/s": 2e5,
+    "packets/s": 3.93e6,
+    "pages": 2_097_152,
+    "packets": 41_609,
 }
-COUNTED, PLAIN = 2_100_000, 5
+SMALL = 12
 
 
 class Term(NamedTuple):
@@ -38,7 +44,11 @@ TERMS: dict[str, tuple[Term, ...]] = {
             "within", "right to a tolerance, which was measured at the place named", "nfvlab.results:approx"
         ),
         Term("stderr", "standard error of the simulated value", "nfvlab.stats:Estimate"),
-        Term("z", "theory minus simulation, in standard errors; judged at four", "nfvlab.twin:SIGMA"),
+        Term(
+            "z",
+            "theory minus simulation, in standard errors; an exact claim fails beyond four",
+            "nfvlab.twin:SIGMA",
+        ),
         Term(
             "holds, fails",
             "whether claim and simulation agree to within both their errors",
@@ -141,8 +151,8 @@ TERMS: dict[str, tuple[Term, ...]] = {
 }
 
 
-class Glossary:
-    """A titled table of words, for a notebook: `rows` of dictionaries with the same keys."""
+class Table:
+    """A titled table of words, for a notebook: `rows` of dictionaries with the same keys, nothing cut short."""
 
     def __init__(self, title: str, rows: list[dict[str, str]]):
         self.title, self.rows = title, rows
@@ -163,11 +173,11 @@ class Glossary:
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def unit_table() -> Glossary:
+def unit_table() -> Table:
     """Every suffix that a name may end in: the quantity, its base unit, and an example as people read it."""
     rows = []
     for suffix, dimension in units.SUFFIXES.items():
-        value = EXAMPLES.get(dimension.quantity, COUNTED if dimension.unit else PLAIN)
+        value = EXAMPLES.get(dimension.unit, SMALL)
         example = f"{value:.10g} reads {units.human(f'x{suffix}', value)}"
         rows.append(
             {
@@ -177,14 +187,12 @@ def unit_table() -> Glossary:
                 "example": example,
             }
         )
-    return Glossary("Units: what the end of a name says", rows)
+    return Table("Units: what the end of a name says", rows)
 
 
-def output_table(name: str) -> Glossary:
+def output_table(name: str) -> Table:
     """The outputs of a built feature: name and meaning, as both its twins report them."""
-    return Glossary(
-        f"Outputs of {name}", [{"output": o, "meaning": text} for o, text in outputs(name).items()]
-    )
+    return Table(f"Outputs of {name}", [{"output": o, "meaning": text} for o, text in outputs(name).items()])
 
 
 def outputs(name: str) -> dict[str, str]:
@@ -193,12 +201,12 @@ def outputs(name: str) -> dict[str, str]:
     return dict(feature.OUTPUTS)
 
 
-def term_table(section: str | None = None) -> Glossary:
+def term_table(section: str | None = None) -> Table:
     """The terms of one section of `TERMS`, or all of them."""
     if section is not None and section not in TERMS:
         raise KeyError(f"{section!r} is not a section of the glossary; the sections are {', '.join(TERMS)}")
     rows = [{"term": term.word, "meaning": term.meaning} for term in terms(section)]
-    return Glossary(f"Words: {section or 'all'}", rows)
+    return Table(f"Words: {section or 'all'}", rows)
 
 
 def terms(section: str | None = None) -> Iterator[Term]:

@@ -65,6 +65,7 @@ SUFFIXES: dict[str, Dimension] = {
     "_per_s": Dimension("rate", "1/s", ((1, "/s"), (1e3, "k/s"), (1e6, "M/s"), (1e9, "G/s"))),
     "_packets_per_s": Dimension("packet rate", "packets/s", _multiples("pps")),
     "_bytes_per_s": Dimension("bandwidth", "bytes/s", _BITS),
+    "_bits_per_s": Dimension("bit rate", "bit/s", _multiples("bit/s")),
     "_cycles_per_byte": Dimension("work per byte", "cycles/byte", ((1, "cycles/byte"),)),
     "_frac": Dimension("fraction", "of 1", ((0.01, "%"),)),
     "_ratio": _plain("ratio"),

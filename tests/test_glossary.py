@@ -61,7 +61,7 @@ def test_an_unknown_section_is_refused_by_name():
 
 
 def test_tables_escape_what_they_show():
-    table = glossary.Glossary("a < b", [{"term": "<x>", "meaning": "1 & 2"}])
+    table = glossary.Table("a < b", [{"term": "<x>", "meaning": "1 & 2"}])
     shown = table._repr_html_()
     assert "&lt;x&gt;" in shown and "1 &amp; 2" in shown and "a &lt; b" in shown
     assert repr(table) == "a < b\n  <x>  1 & 2"

@@ -45,7 +45,9 @@ class Live(house.Picture):
 
     def _bars(self, axes, name: str, title: str):
         axes.set_title(title, fontsize=9.5, y=0.98)
-        axes.set(xlim=(0, 1.55), ylim=(-0.6, 1.6), yticks=[], xticks=[])  # 1: the longer bar
+        axes.set(xlim=(0, 1.55), ylim=(-0.6, 1.6), xticks=[])  # 1: the longer bar
+        axes.set_yticks((1, 0), ("all", "skipped"))
+        axes.tick_params(length=0)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         made = []

@@ -47,7 +47,7 @@ def _panel(axes, part, top: float) -> None:
         mfc="white",
     )
     if lost.size:
-        some = ", ".join(f"{x:.0%}" for x in share[(share > 0) & (share < SURE)])
+        some = ", ".join(f"{100 * x:.0f} %" for x in share[(share > 0) & (share < SURE)])
         text = f"{some or 'none'} of the runs end"
         house.direct_label(axes, lost[0], 0.95 * top, text, ha="right", xytext=(-9, 0), size=9)
     axes.set(ylim=(0, top), xlim=(0, 1.03 * rate.max()))
@@ -62,3 +62,22 @@ def _words(pattern: str, part) -> str:
     return "{}: at {}, the last rate simulated that converges, theory {}, one dirty rate {}, simulated {}.".format(
         TITLES[pattern].capitalize(), rate, *told
     )
+
+
+COLUMNS = {
+    "theory_ns": "theory",
+    "geometric_ns": "one dirty rate",
+    "least_ns": "simulated: least",
+    "median_ns": "median",
+    "most_ns": "most",
+}
+
+
+def table(frame):
+    """The same in words: a pandas frame with a row a point."""
+    shown = frame[["pattern"]].copy()
+    shown["page visits"] = [units.human("write_rate_per_s", rate) for rate in frame["write_rate_per_s"]]
+    for name, title in COLUMNS.items():
+        shown[title] = [units.human(name, t) if np.isfinite(t) else "no end" for t in frame[name]]
+    shown["runs that end"] = [units.human("converged_frac", share) for share in frame["converged_frac"]]
+    return shown.set_index(["pattern", "page visits"])

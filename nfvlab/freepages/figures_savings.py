@@ -3,6 +3,7 @@
 import numpy as np
 
 from nfvlab import figures as house
+from nfvlab import units
 from nfvlab.figures import Figure
 from nfvlab.style import words
 
@@ -15,6 +16,7 @@ LOOKS = {
         "linewidth": 2.2,
     },
 }
+LEAST = -0.75  # share below which a line leaves the picture; the table has it all the same
 LABELS = {
     "ram_bytes": "Guest memory",
     "zero_scan_ns": "Cost of a zero page",
@@ -27,7 +29,7 @@ def savings(frame, *, log: tuple[str, ...], labels=None, columns: int = 3) -> Fi
     labels = LABELS | dict(labels or {})
     knobs = list(dict.fromkeys(frame["knob"]))
     rows = -(-len(knobs) // columns)
-    least = min(-0.1, float(np.nanmin(frame["saved_frac"])) - 0.08)
+    least = max(min(-0.1, float(np.nanmin(frame["saved_frac"])) - 0.08), LEAST)
     with house.style():
         drawn = Figure(figsize=(9.4, 2.7 * rows), layout="constrained")
         drawn.get_layout_engine().set(w_pad=0.12)
@@ -63,9 +65,26 @@ def _words(frame, labels) -> str:
         ends = []
         for way, line in part.groupby("way", sort=False):
             first, last = line["saved_frac"].iloc[[0, -1]]
-            ends.append(f"{way} from {first:.0%} to {last:.0%}")
+            ends.append(f"{way} from {_percent(first)} to {_percent(last)}")
         parts.append(f"{labels.get(knob, words(knob))}: {', '.join(ends)}")
     return (
         "Share of the total time that skipping saves, one knob a panel, lowest to highest value. "
         + "; ".join(parts)
     )
+
+
+def table(frame):
+    """The same at the lowest, middle and highest value of each knob, in words: a pandas frame, one column a way."""
+    import pandas as pd
+
+    rows = {}
+    for knob, part in frame.groupby("knob", sort=False):
+        wide = part.pivot(index="value", columns="way", values="saved_frac")[list(LOOKS)]
+        for value in wide.index[[0, len(wide) // 2, -1]]:
+            saved = {way: _percent(share) for way, share in wide.loc[value].items()}
+            rows[knob, units.human(knob, value)] = saved
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["knob", "value"])
+
+
+def _percent(share: float) -> str:
+    return "does not converge" if np.isnan(share) else f"{round(100 * share) + 0:d} %"

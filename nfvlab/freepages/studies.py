@@ -9,12 +9,15 @@ from nfvlab import freepages, sweep, twin, units
 from nfvlab.freepages.free_memory import free_memory
 from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.freepages.physmap import filter_bitmap
+from nfvlab.freepages.simulation import Run
+from nfvlab.glossary import Table
 from nfvlab.kernels import pagemap
 from nfvlab.precopy.dirtying import unique_pages
 from nfvlab.precopy.memory import guest_memory
 from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.precopy.rates import visits_per_s
 from nfvlab.precopy.textbook import geometric
+from nfvlab.predict import summary
 from nfvlab.style import words
 
 if TYPE_CHECKING:
@@ -26,32 +29,6 @@ WAYS = {
     "hints": {"transport": "hints"},
     "hints, init_on_alloc": {"transport": "hints", "init_on_alloc": True},
 }
-
-
-def in_words(frame: "DataFrame") -> "DataFrame":
-    """The same table with every number in human units, and its columns named as a person names them."""
-    shown = frame.copy().astype(object)
-    for name in frame.columns:
-        shown[name] = [_cell(name, value) for value in frame[name]]
-    return shown.rename(columns=lambda name: words(name) if _known(name) else name)
-
-
-def _cell(name: str, value) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    return (
-        units.human(name, value)
-        if isinstance(value, int | float | np.number) and _known(name)
-        else str(value)
-    )
-
-
-def _known(name: str) -> bool:
-    try:
-        units.dimension(name)
-    except units.UnknownUnit:
-        return False
-    return True
 
 
 def with_and_without(scenarios: Mapping[str, Params]) -> "DataFrame":
@@ -71,53 +48,41 @@ def with_and_without(scenarios: Mapping[str, Params]) -> "DataFrame":
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["scenario", "quantity"])
 
 
-def twins(scenarios: Mapping[str, Params], *, seed: int, n: int) -> "DataFrame":
+def twins(scenarios: Mapping[str, Params], *, seed: int, n: int) -> Table:
     """One row a scenario: how many claims hold, and those that do not, with theory and simulation in words."""
-    import pandas as pd
-
-    rows = {}
-    for (label, p), child in zip(
-        scenarios.items(), np.random.SeedSequence(seed).spawn(len(scenarios)), strict=True
-    ):
+    rows = []
+    children = np.random.SeedSequence(seed).spawn(len(scenarios))
+    for (label, p), child in zip(scenarios.items(), children, strict=True):
         found = twin.compare(freepages, p, rng=np.random.default_rng(child), n=n)
-        fails = (
+        fails = [
             f"{row.field}: {row.words()['theory']} for {row.words()['monte_carlo']}" for row in found.failures
-        )
-        held = len(found.rows) - len(found.failures)
-        rows[label] = {
-            "claims that hold": f"{held} of {len(found.rows)}",
-            "fails": "; ".join(fails) or "none",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
+        ]
+        held = f"{len(found.rows) - len(fails)} of {len(found.rows)}"
+        rows.append({"scenario": label, "claims that hold": held, "fails": "; ".join(fails) or "none"})
+    return Table(f"Twins of every scenario, {n} simulated migrations each", rows)
 
 
-def folding(memories: Iterable[tuple[str, float]], *, seed: int) -> "DataFrame":
+def folding(memories: Iterable[tuple[str, float]], *, seed: int) -> Table:
     """Pages in use that a free-page bitmap drops, folded and taken as it is; memories: (machine, ram_bytes)."""
-    import pandas as pd
-
     rows = []
     for machine, ram_bytes in memories:
         p, rng = Params(machine=machine, ram_bytes=ram_bytes), np.random.default_rng(seed)
         memory = guest_memory(p, rng)
         free = free_memory(p, memory, rng)
-        guest = memory.used[: pagemap.words_for(free.memory_map.ram_pages)]
+        used = memory.used[: pagemap.words_for(free.memory_map.ram_pages)]
         raw = free.raw_bitmap()
-        folded, _ = filter_bitmap(guest, raw, free.memory_map)
+        _, folded = filter_bitmap(used, raw, free.memory_map)
+        hole = sum(pages for _, pages in free.memory_map.holes) * PAGE_BYTES
         rows.append(
             {
-                "machine": machine,
-                "ram_bytes": ram_bytes,
-                "hole_bytes": sum(pages for _, pages in free.memory_map.holes) * PAGE_BYTES,
-                "free_pages": free.free_pages,
-                "folded: in use, dropped_pages": _popcount(guest) - _popcount(folded),
-                "as it is: in use, dropped_pages": _popcount(guest & raw[: guest.size]),
+                "guest": f"{machine}, {units.human('ram_bytes', ram_bytes)}",
+                "PCI hole": units.human("hole_bytes", hole),
+                "free": units.human("free_pages", free.free_pages),
+                "in use, but dropped: folded": units.human("used_pages", folded),
+                "as it is": units.human("used_pages", int(pagemap.count(used & raw[: used.size]))),
             }
         )
-    return pd.DataFrame(rows)
-
-
-def _popcount(bits: np.ndarray) -> int:
-    return int(pagemap.count(bits))
+    return Table("What filtering by the free-page bitmap drops", rows)
 
 
 def savings(
@@ -182,3 +147,85 @@ def one_dirty_rate_ns(p: Params, theory: freepages.Theory) -> float:
     first_ns = float(course.round_t_ns[0])
     rest = geometric(dirty * first_ns / 1e9, dirty, bandwidth, bandwidth * p.downtime_limit_ns / 1e9)
     return first_ns + rest.total_time_ns if rest.converged else float("nan")
+
+
+STOPS = {
+    "all pages": {"skipping": False},
+    "free pages skipped": {},
+    "free pages skipped, dirty log stopped in the pause": {"dirty_log_stop_deferred": False},
+}
+
+
+def stops(p: Params, *, seed: int, cases: Mapping[str, dict] = STOPS) -> list[tuple[str, Run]]:
+    """One simulated migration a case, for the picture of the forwarded rate: (label, run)."""
+    return [
+        (label, freepages.simulate(p.replace(**changes), rng=np.random.default_rng(seed), n=1).runs[0])
+        for label, changes in cases.items()
+    ]
+
+
+def packets(p: Params, *, seed: int, n: int, cases: Mapping[str, dict] = STOPS) -> "DataFrame":
+    """Packets lost, in words, under both readings of the line rate: with and without preamble and gap in it."""
+    import pandas as pd
+
+    rows = {}
+    for on_the_wire in (False, True):
+        for label, changes in cases.items():
+            q = p.replace(line_rate_on_the_wire=on_the_wire, **changes)
+            theory = freepages.analyze(q)
+            seen = freepages.simulate(q, rng=np.random.default_rng(seed), n=n).estimate()
+            reading = f"{units.human('offered_packets_per_s', packets_per_s(q))} offered"
+            rows[reading, label] = {
+                "pause": units.human("pause_ns", theory.pause_ns),
+                "lost (theory)": f"{theory.lost_count:,.0f}",
+                "lost (simulated)": f"{seen['lost_count'].value:,.0f} ± {seen['lost_count'].stderr:,.0f}",
+                "of them at a full ring": f"{seen['ring_drop_count'].value:,.0f}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["line rate", "case"])
+
+
+def knobs(p: Params, names: Iterable[str] | None = None) -> Table:
+    """Value, meaning and source of some fields, in words; of those that differ from the defaults if none is named."""
+    rows = {row["name"]: row for row in p.rows()}
+    wanted = p.changes() if names is None else names
+    columns = {"name": "knob", "value": "value", "doc": "meaning", "source": "source"}
+    return Table("Knobs", [{title: rows[name][key] for key, title in columns.items()} for name in wanted])
+
+
+def beside(p: Params, meta, samples: freepages.Samples) -> "DataFrame":
+    """One recording's totals beside the model's, in words: measured, theory, simulated and its error."""
+    import pandas as pd
+
+    theory, seen, rows = freepages.analyze(p), samples.estimate(), {}
+    measured = dict(meta.final) | {"pause_ns": meta.measured.get("pause_ns")}
+    for name in ("total_time_ns", "transferred_bytes", "normal_pages", "dirty_sync_count", "pause_ns"):
+        if measured.get(name):
+            rows[words(name)] = {
+                "measured": units.human(name, measured[name]),
+                "theory": units.human(name, getattr(theory, name)),
+                "simulated": units.human(name, seen[name].value),
+                "error": f"{seen[name].value / measured[name] - 1:+.0%}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+
+def repeats(predictions, part: str) -> "DataFrame":
+    """Measured total times of the recordings whose name has `part`, every repeat, beside the predicted ones."""
+    import pandas as pd
+
+    rows = {}
+    for p in predictions:
+        if part in p.name and not p.left_out:
+            row = rows.setdefault(p.name, {"measured": [], "predicted": []})
+            for key, totals in (("measured", p.measured), ("predicted", p.predicted)):
+                row[key].append(units.human("total_time_ns", totals["total-time"] * units.ms))
+    shown = {name: {key: ", ".join(values) for key, values in row.items()} for name, row in rows.items()}
+    return pd.DataFrame.from_dict(shown, orient="index").rename_axis("total time")
+
+
+def errors(predictions) -> "DataFrame":
+    """How far predictions of recordings are off, in words: what `nfvlab predict` prints under its table."""
+    import pandas as pd
+
+    found = {k: f"{v:.0f}" if k == "recordings" else f"{v:.1%}" for k, v in summary(predictions).items()}
+    return pd.DataFrame({"value": found}).rename_axis("figure")
