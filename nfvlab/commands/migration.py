@@ -18,7 +18,7 @@ def add_parser(subparsers) -> None:
     )
     fit.add_argument("-o", "--output", type=Path, required=True, metavar="HOST.TOML")
     fit.add_argument("--title", default="calibrated host", help="a name for the pair of hosts")
-    fit.add_argument("--evaluations", type=int, default=300, metavar="N", help="of the fit (default: 300)")
+    fit.add_argument("--iterations", type=int, default=12, metavar="N", help="of the fit (default: 12)")
     fit.add_argument("--seed", type=int, default=SEED)
     guess = subparsers.add_parser("predict", help="predict recordings from their scenarios alone")
     guess.add_argument("what", choices=["migration"])
@@ -68,9 +68,9 @@ def calibrate(args, recordings) -> int:
         where = ", ".join(map(str, args.recordings))
         remedy = "Record one with `nfvlab record migration`, without compression or free-page hints"
         raise ReaderError(where, None, "no completed, uncompressed recording to calibrate on", remedy)
-    with tqdm(total=args.evaluations, desc="calibrate", unit="fit", delay=1, leave=False) as bar:
+    with tqdm(desc="calibrate", unit=" sets of constants", delay=1, leave=False) as bar:
         found = fitting.calibrate(
-            observed, rng=np.random.default_rng(args.seed), evaluations=args.evaluations, progress=bar.update
+            observed, rng=np.random.default_rng(args.seed), iterations=args.iterations, progress=bar.update
         )
     source = f"nfvlab calibrate migration on {len(observed)} recordings, seed {args.seed}"
     constants = found.host.to_dict() | {
