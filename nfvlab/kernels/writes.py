@@ -1,48 +1,72 @@
-"""Visits to items of a range, marked in two bitmaps: uniform, sequential, hot and cold, Zipf."""
+"""Visits to items of a range, marked in two bitmaps: uniform, sequential, hot and cold, Zipf.
+
+Random visits are drawn by batches before they are marked, so that the memory's latency overlaps, and marked
+only where they change a word: large bitmaps lie outside the caches.
+"""
 
 import math
 
 import numpy as np
 
 from nfvlab.kernels.jit import jit
+from nfvlab.kernels.pagemap import set_range
 
 UNIFORM, SEQUENTIAL, HOT, ZIPF = 0, 1, 2, 3
+
+BATCH = 256
 
 _ONE = np.uint64(1)
 
 
 @jit
-def _mark(log, content, item):
-    bit = _ONE << np.uint64(item & 63)
-    log[item >> 6] |= bit
-    content[item >> 6] |= bit
+def _mark(log, content, items, count):
+    """Set the bits of the first `count` items in both bitmaps."""
+    for k in range(count):
+        w = items[k] >> 6
+        bit = _ONE << np.uint64(items[k] & 63)
+        if not log[w] & bit:
+            log[w] |= bit
+        if not content[w] & bit:
+            content[w] |= bit
 
 
 @jit
 def visit_uniform(log, content, start, size, visits, rng):
     """`visits` independent visits, uniform over items start..start+size-1."""
-    for _ in range(visits):
-        _mark(log, content, start + min(size - 1, np.int64(rng.random() * size)))
+    items = np.empty(BATCH, dtype=np.int64)
+    while visits > 0:
+        count = min(visits, BATCH)
+        for k in range(count):
+            items[k] = start + min(size - 1, np.int64(rng.random() * size))
+        _mark(log, content, items, count)
+        visits -= count
 
 
 @jit
 def visit_sequential(log, content, start, size, visits, cursor):
     """`visits` visits one after the other, round and round from `cursor`; returns the new cursor."""
-    for _ in range(min(visits, size)):
-        _mark(log, content, start + cursor)
-        cursor = cursor + 1 if cursor + 1 < size else 0
-    return (cursor + max(0, visits - size)) % size
+    ahead = min(visits, size - cursor)
+    behind = min(visits - ahead, cursor)
+    for words in (log, content):
+        set_range(words, start + cursor, start + cursor + ahead)
+        set_range(words, start, start + behind)
+    return (cursor + visits) % size
 
 
 @jit
 def visit_hot(log, content, start, size, hot, share, visits, rng):
     """A visit falls with probability `share` on the first `hot` items, else on the rest; uniform within."""
-    for _ in range(visits):
-        if hot >= size or (hot > 0 and rng.random() < share):
-            item = min(min(hot, size) - 1, np.int64(rng.random() * min(hot, size)))
-        else:
-            item = hot + min(size - hot - 1, np.int64(rng.random() * (size - hot)))
-        _mark(log, content, start + item)
+    hot = min(hot, size)
+    items = np.empty(BATCH, dtype=np.int64)
+    while visits > 0:
+        count = min(visits, BATCH)
+        for k in range(count):
+            if hot == size or (hot > 0 and rng.random() < share):
+                items[k] = start + min(hot - 1, np.int64(rng.random() * hot))
+            else:
+                items[k] = start + hot + min(size - hot - 1, np.int64(rng.random() * (size - hot)))
+        _mark(log, content, items, count)
+        visits -= count
 
 
 @jit
@@ -70,11 +94,16 @@ def visit_zipf(log, content, start, size, exponent, stride, visits, rng):
     """
     lowest = _h_integral(1.5, exponent) - 1.0
     highest = _h_integral(size + 0.5, exponent)
-    for _ in range(visits):
-        rank = 1
-        while size > 1:
-            u = highest + rng.random() * (lowest - highest)
-            rank = int(min(float(size), max(1.0, _h_inverse(u, exponent) + 0.5)))
-            if u >= _h_integral(rank + 0.5, exponent) - math.exp(-exponent * math.log(rank)):
-                break
-        _mark(log, content, start + (rank - 1) * stride % size)
+    items = np.empty(BATCH, dtype=np.int64)
+    while visits > 0:
+        count = min(visits, BATCH)
+        for k in range(count):
+            rank = 1
+            while size > 1:
+                u = highest + rng.random() * (lowest - highest)
+                rank = int(min(float(size), max(1.0, _h_inverse(u, exponent) + 0.5)))
+                if u >= _h_integral(rank + 0.5, exponent) - math.exp(-exponent * math.log(rank)):
+                    break
+            items[k] = start + (rank - 1) * stride % size
+        _mark(log, content, items, count)
+        visits -= count
