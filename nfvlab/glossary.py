@@ -5,10 +5,10 @@ where the code has it (`place`), so that a test can hold the two together.
 """
 
 from collections.abc import Iterator
-from html import escape
 from typing import NamedTuple
 
 from nfvlab import catalog, units
+from nfvlab.params import html_table
 
 EXAMPLES = {  # by unit: a value to show in it; for the others SMALL
     "ns": 300 * units.ms,
@@ -162,15 +162,7 @@ class Table:
         return "\n".join([self.title, *(f"  {line}" for line in lines)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="text-align:left">{escape(key)}</th>' for key in self.rows[0])
-        body = "".join(
-            "<tr>"
-            + "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in row.values())
-            + "</tr>"
-            for row in self.rows
-        )
-        caption = f"<caption>{escape(self.title)}</caption>"
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(self.title, self.rows)
 
 
 def unit_table() -> Table:

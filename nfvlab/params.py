@@ -189,12 +189,24 @@ class Params:
 
 
 def html_table(caption: str, rows: Iterable[Mapping[str, str]]) -> str:
-    """A labelled HTML table of rows that share their keys; all text is escaped."""
+    """A labelled HTML table of rows that share their keys, words to the left; all text is escaped."""
     rows = list(rows)
-    head = "".join(f'<th scope="col">{escape(key)}</th>' for key in (rows[0] if rows else ()))
-    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row.values())}</tr>" for row in rows)
+    keys = list(rows[0]) if rows else []
+    left = {
+        key: "" if all(_numeric(row[key]) for row in rows) else ' style="text-align:left"' for key in keys
+    }
+    head = "".join(f'<th scope="col"{left[key]}>{escape(key)}</th>' for key in keys)
+    body = "".join(
+        f"<tr>{''.join(f'<td{left[key]}>{escape(text)}</td>' for key, text in row.items())}</tr>"
+        for row in rows
+    )
     caption = f"<caption>{escape(caption)}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _numeric(text: str) -> bool:
+    """Whether a cell reads as a number: with a sign or a digit first, or nothing there."""
+    return text.lstrip("+-±")[:1].isdigit() or text.lstrip("+-") in ("", "inf", "nan", "∞", "undefined")
 
 
 @functools.cache

@@ -9,7 +9,8 @@ import pytest
 from nfvlab import catalog
 from nfvlab.commands._execute import chosen, normalise
 from nfvlab.commands._execute import read as read_notebook
-from nfvlab.paths import notebooks_dir
+from nfvlab.commands.notebooks import tagged_figures
+from nfvlab.paths import CHECKOUT, notebooks_dir
 
 HEADINGS = [
     "Question",
@@ -133,6 +134,20 @@ def test_code_reads_as_python_and_ends_without_a_semicolon(path):
 @every_feature
 def test_a_feature_s_notebook_has_the_ten_headings(feature):
     assert headings(notebooks_dir() / feature.notebook, 2) == HEADINGS
+
+
+@every_notebook
+def test_stored_figures_are_the_pictures_in_the_notebook(path):
+    for name, png in tagged_figures(read_notebook(path)).items():
+        assert (path.parent / "figures" / f"{name}.png").read_bytes() == png
+
+
+def test_the_readme_shows_a_figure_that_a_notebook_makes():
+    shown = re.findall(
+        r"]\(notebooks/figures/([\w-]+)\.png\)", (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    )
+    made = {name for path in PATHS for name in tagged_figures(read_notebook(path))}
+    assert shown and set(shown) <= made
 
 
 @every_feature

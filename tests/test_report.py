@@ -43,7 +43,12 @@ A `summary` of [it](second.ipynb).
 
 $$\\sum_{i=0}^n \\frac{a}{b}$$
 
-See [the other](second.ipynb#Part-two) or [a page](https://example.org/)."""
+See [the other](second.ipynb#Part-two) or [a page](https://example.org/).
+
+<details><summary>Hint</summary>
+
+Count `twice`.
+</details>"""
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,12 @@ def test_links_between_notebooks_become_links_between_pages(reported):
     assert "https://example.org/" in page.links, "a link is followed by the reader, not loaded"
 
 
+def test_what_is_folded_in_a_notebook_is_folded_on_its_page(reported):
+    text = (reported[1] / "first.html").read_text(encoding="utf-8")
+    inside = text.partition("<details>")[2].partition("</details>")[0]
+    assert "Hint" in inside and "twice" in inside
+
+
 def test_a_failing_notebook_is_named_with_its_cell(folder, tmp_path, capsys):
     assert cli.main(["report", str(folder / "second.ipynb"), "-o", str(tmp_path)]) == 1
     printed = capsys.readouterr().err
@@ -160,6 +171,14 @@ def test_a_second_run_changes_no_byte_and_drops_what_varies(folder, tmp_path, ca
     assert WIDGET_VIEW not in once.decode() and "widgets" not in notebook.metadata
     assert "version" not in notebook.metadata.language_info
     assert notebook.cells[1].outputs[0].metadata["image/png"]["alt"] == ALT
+
+
+def test_a_tagged_cell_s_picture_is_stored_for_the_readme(tmp_path):
+    cell = new_code_cell(PANEL, metadata={"tags": ["figure:panel"]})
+    nbformat.write(new_notebook(cells=[cell, new_code_cell(PANEL)]), tmp_path / "tagged.ipynb")
+    assert cli.main(["notebooks", str(tmp_path / "tagged.ipynb")]) == 0
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["panel.png"]
+    assert (tmp_path / "figures" / "panel.png").read_bytes() == tiny_png()
 
 
 def test_a_notebook_that_fails_keeps_its_file(folder, capsys):

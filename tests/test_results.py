@@ -156,7 +156,7 @@ def test_printed_forms_are_short_and_in_human_units():
 def test_html_tables_are_labelled_with_units_and_claims():
     html = toy.analyze(P)._repr_html_()
     assert f"<caption>Theory · nfvlab {__version__} · theory</caption>" in html
-    assert '<th scope="col">claim</th>' in html
+    assert '<th scope="col" style="text-align:left">claim</th>' in html
     assert "within 5 % + 0.2 %" in html
     assert "tests/toy.py" in html  # where the tolerance was measured
     html = samples()._repr_html_()

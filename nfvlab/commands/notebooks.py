@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nfvlab.commands._execute import CellFailed, chosen, execute, normalise
 
-
 #: A code cell with the tag "figure:NAME" has its picture stored as notebooks/figures/NAME.png too, for the README.
 FIGURE = "figure:"
 

@@ -163,6 +163,9 @@ def _exporter():
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
+        def block_html(self, html):  # embedding parses a block by itself, and so closes a <details> at once
+            return super().block_html(html) if "<img" in html else html
+
         def inline_math(self, body):
             return convert(body)
 

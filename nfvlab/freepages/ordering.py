@@ -13,11 +13,11 @@ size: one or two pages, a guest that takes a few steps, and a migration of up to
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from typing import Any
 
 from nfvlab.freepages import race_guest, race_world
 from nfvlab.kernels.interleave import Verdict, explore
+from nfvlab.params import html_table
 
 _REST = ("send", "merge", "send", "stop", "merge", "drain")
 _SYNC = ("before", "merge", "after")
@@ -151,16 +151,10 @@ class Demonstration:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = self.rows()
-        head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{'' if v is None else escape(str(v))}</td>" for v in row.values())
-            + "</tr>"
-            for row in rows
+        rows = (
+            {key: "" if value is None else str(value) for key, value in row.items()} for row in self.rows()
         )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<p>{escape(self.title)}</p>{table}"
+        return html_table(self.title, rows)
 
 
 def demonstrate(
