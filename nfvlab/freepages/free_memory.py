@@ -1,20 +1,20 @@
 """The guest's free memory as its buddy allocator holds it: by frame, in blocks, with holes.
 
-Built from the pages that are used (precopy.memory): every run of unused frames goes to the free lists, and a share of
-the free 4 MiB blocks is broken up by one long-lived page each, as a guest that has worked for a while has them.
+The life of the guest (guest_memory) is played on what the boot left (precopy.memory): an application that has ended
+took its memory from the free lists, wrote it and gave it back; a share of the free 4 MiB blocks is broken up by one
+long-lived page each.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from nfvlab.freepages.guest_memory import GuestMemory
 from nfvlab.freepages.params import Params
-from nfvlab.freepages.physmap import MemoryMap, pc_map
+from nfvlab.freepages.physmap import PAGE_BYTES, MemoryMap, pc_map
 from nfvlab.kernels import buddy, pagemap
-from nfvlab.precopy.memory import Memory, layout
+from nfvlab.precopy.memory import guest_memory, layout
 
-DMA_END = 1 << 12  # ZONE_DMA ends at 16 MiB
-DMA32_END = 1 << 20  # ZONE_DMA32 ends at 4 GiB
 BLOCK_PAGES = 1 << buddy.MAX_ORDER
 
 
@@ -60,23 +60,20 @@ class FreeMemory:
         return int((by_order << np.arange(by_order.size)).sum())
 
 
-def free_memory(p: Params, memory: Memory, rng: np.random.Generator) -> FreeMemory:
-    """The free lists that match `memory`; breaking up blocks marks the pages that do it as used and non-zero."""
+def guest_with_free_lists(p: Params, rng: np.random.Generator) -> tuple[np.ndarray, FreeMemory]:
+    """The guest when the migration starts: bitmap of its non-zero pages (all RAM blocks), and its free lists."""
     memory_map = pc_map(int(p.ram_bytes), p.machine)
-    free = FreeMemory(buddy.make(_zone_edges(memory_map.end_pfn)), memory_map)
-    for region in reversed(memory_map.regions):
-        unused = ~memory.used[region.first_page >> 6 : -(-region.end_page // 64)]
-        starts, lengths = pagemap.runs(unused, region.pages + (region.first_page & 63))
-        first = region.first_pfn - (region.first_page & 63)
-        for start, length in zip(starts[::-1], lengths[::-1], strict=True):
-            buddy.free_range(free.lists, max(first + start, region.first_pfn), first + start + length)
-    for start, pages in memory_map.reserved:
-        buddy.reserve(free.lists, start, start + pages)
-    _break_up(p.fragmentation_frac, free, memory, rng)
+    boot = guest_memory(p.replace(touched_bytes=0.0) if p.touched_freed else p, rng)
+    life = GuestMemory(memory_map, boot.used, boot.nonzero)
+    if p.touched_freed:
+        life.end(life.fill(int(p.touched_bytes // PAGE_BYTES), written=p.touched_content))
+    life.pin(p.fragmentation_frac, rng)
+    free = FreeMemory(life.lists, memory_map)
     stale, size = layout(p).stale
     for zone in free.zones:
         _shuffle(free.lists, int(zone), (memory_map.pfn_of(stale), size), rng)
-    return free
+    boot.nonzero[: life.nonzero.size] = life.nonzero  # the firmware's pages behind them are zero
+    return boot.nonzero, free
 
 
 def _shuffle(lists: buddy.Lists, zone: int, stale: tuple[int, int], rng: np.random.Generator) -> None:
@@ -87,20 +84,3 @@ def _shuffle(lists: buddy.Lists, zone: int, stale: tuple[int, int], rng: np.rand
     fresh = (blocks + BLOCK_PAGES > first) & (blocks < first + pages)
     ordered = np.concatenate([blocks[~fresh], blocks[fresh]])
     buddy.free(lists, ordered, np.full(blocks.size, buddy.MAX_ORDER))
-
-
-def _zone_edges(end_pfn: int) -> list[int]:
-    end = -(-end_pfn // BLOCK_PAGES) * BLOCK_PAGES
-    return [0, *(edge for edge in (DMA_END, DMA32_END) if edge < end), end]
-
-
-def _break_up(share: float, free: FreeMemory, memory: Memory, rng: np.random.Generator) -> None:
-    """One used page at a random place in a random share of the free blocks of the largest order."""
-    largest = [buddy.walk(free.lists, int(z), buddy.MAX_ORDER) for z in free.zones]
-    blocks = np.concatenate(largest) if largest else np.empty(0, dtype=np.int64)
-    chosen = rng.choice(blocks, size=round(share * blocks.size), replace=False)
-    frames = np.sort(chosen + rng.integers(0, BLOCK_PAGES, chosen.size))
-    buddy.reserve_each(free.lists, frames)
-    pages = np.array([free.memory_map.page_of(int(frame)) for frame in frames], dtype=np.int64)
-    pagemap.set_bits(memory.used, pages)
-    pagemap.set_bits(memory.nonzero, pages)

@@ -6,14 +6,13 @@ import numpy as np
 
 from nfvlab import results
 from nfvlab.freepages import forwarding
-from nfvlab.freepages.free_memory import BLOCK_PAGES, FreeMemory, free_memory
+from nfvlab.freepages.free_memory import BLOCK_PAGES, FreeMemory, guest_with_free_lists
 from nfvlab.freepages.hint_driver import Driver, FreePageQueue
 from nfvlab.freepages.hints import Device, Notify
 from nfvlab.freepages.params import OUTPUTS, Params, packets_per_s
 from nfvlab.kernels import pagemap
 from nfvlab.precopy import simulation as precopy
 from nfvlab.precopy.guest import Guest
-from nfvlab.precopy.memory import guest_memory
 from nfvlab.precopy.migration_thread import STOPPED, MigrationThread
 
 
@@ -146,9 +145,8 @@ class HintThread(MigrationThread):
 
 def thread(p: Params, rng: np.random.Generator) -> MigrationThread:
     """The migration thread that the scenario asks for, on a fresh guest."""
-    memory = guest_memory(p, rng)
-    free = free_memory(p, memory, rng)
-    guest = Guest(p, rng, memory.nonzero)
+    nonzero, free = guest_with_free_lists(p, rng)
+    guest = Guest(p, rng, nonzero)
     if not p.skipping:
         return MigrationThread(p, rng, guest)
     kind = BitmapThread if p.transport == "bitmap" else HintThread

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nfvlab import freepages, sweep, twin, units
-from nfvlab.freepages.free_memory import free_memory
+from nfvlab.freepages.free_memory import guest_with_free_lists
 from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.freepages.physmap import filter_bitmap
 from nfvlab.freepages.simulation import Run
@@ -66,10 +66,10 @@ def folding(memories: Iterable[tuple[str, float]], *, seed: int) -> Table:
     """Pages in use that a free-page bitmap drops, folded and taken as it is; memories: (machine, ram_bytes)."""
     rows = []
     for machine, ram_bytes in memories:
-        p, rng = Params(machine=machine, ram_bytes=ram_bytes), np.random.default_rng(seed)
-        memory = guest_memory(p, rng)
-        free = free_memory(p, memory, rng)
-        used = memory.used[: pagemap.words_for(free.memory_map.ram_pages)]
+        p = Params(machine=machine, ram_bytes=ram_bytes)
+        used = guest_memory(p, np.random.default_rng(seed)).used
+        _, free = guest_with_free_lists(p, np.random.default_rng(seed))  # the same guest: it is drawn first
+        used = used[: pagemap.words_for(free.memory_map.ram_pages)]
         raw = free.raw_bitmap()
         _, folded = filter_bitmap(used, raw, free.memory_map)
         hole = sum(pages for _, pages in free.memory_map.holes) * PAGE_BYTES

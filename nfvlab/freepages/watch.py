@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nfvlab.freepages.free_memory import BLOCK_PAGES, free_memory
+from nfvlab.freepages.free_memory import BLOCK_PAGES, guest_with_free_lists
 from nfvlab.freepages.params import Params
 from nfvlab.freepages.simulation import HintThread
 from nfvlab.params import ParamError, Problem
 from nfvlab.precopy.guest import Guest
-from nfvlab.precopy.memory import guest_memory
 from nfvlab.precopy.migration_thread import BULK
 
 
@@ -61,9 +60,8 @@ def watch(p: Params, *, rng: np.random.Generator) -> Race:
         rule = "only hints race with the sender: the bitmap is there before it starts"
         remedy = "replace(skipping=True, transport='hints')"
         raise ParamError([Problem("transport", p.transport, rule, remedy)], "watch")
-    memory = guest_memory(p, rng)
-    free = free_memory(p, memory, rng)
-    thread = WatchedThread(p, rng, Guest(p, rng, memory.nonzero), free=free)
+    nonzero, free = guest_with_free_lists(p, rng)
+    thread = WatchedThread(p, rng, Guest(p, rng, nonzero), free=free)
     thread.run()
     places = np.array(thread.places, dtype=float).reshape(-1, 2)
     hints = np.array(thread.seen_hints, dtype=float).reshape(-1, 3)
