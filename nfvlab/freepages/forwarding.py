@@ -70,14 +70,17 @@ def gaps_of(run, *, sync_gap_ns: float) -> Gaps:
 
 
 def _sleeps(timeline):
+    """(start, length) of a throttled vCPU's sleeps: its timer goes on from window to window."""
+    at = None
     for before, row in zip(timeline, timeline[1:], strict=False):
         share = before.throttle_frac
         if share <= 0:
+            at = None
             continue
         sleep = share / (1 - share) * THROTTLE_TIMESLICE_NS
-        at = before.t_ns + THROTTLE_TIMESLICE_NS
+        at = before.t_ns + THROTTLE_TIMESLICE_NS if at is None else at
         while at < row.t_ns:
-            yield at, min(sleep, row.t_ns - at)
+            yield at, sleep
             at += sleep + THROTTLE_TIMESLICE_NS
 
 

@@ -48,6 +48,14 @@ def test_a_throttled_vcpu_sleeps_its_share_after_every_timeslice():
     assert np.allclose((gaps.stop_ns - gaps.start_ns) / ms, 10)
 
 
+def test_a_sleep_goes_on_over_the_end_of_a_window():
+    # share 0.99 sleeps 990 ms after each 10 ms that it runs, however long a window is
+    rows = [(at * 100 * ms, 0.99) for at in range(21)]
+    gaps = gaps_of(run(rows=rows), sync_gap_ns=0.0)
+    assert np.allclose(gaps.start_ns / ms, [10, 1010])
+    assert np.allclose((gaps.stop_ns - gaps.start_ns) / ms, 990)
+
+
 def test_gaps_never_overlap_and_the_stop_wins():
     gaps = gaps_of(run(syncs=(95 * ms, 99 * ms), stop=100 * ms, pause=10 * ms), sync_gap_ns=6 * ms)
     assert np.all(gaps.start_ns[1:] >= gaps.stop_ns[:-1])
