@@ -30,7 +30,12 @@ class Params(Host):
     """One live migration: a guest, its writes, the limits set for it, on a pair of hosts."""
 
     ram_bytes: float = param(
-        8 * GiB, "guest memory", domain=(64 * MiB, 16 * TiB), typical=(512 * MiB, 64 * GiB), log=True, source=ASSUMED
+        8 * GiB,
+        "guest memory",
+        domain=(64 * MiB, 16 * TiB),
+        typical=(512 * MiB, 64 * GiB),
+        log=True,
+        source=ASSUMED,
     )
     rom_pages: int = param(
         130,
@@ -78,7 +83,11 @@ class Params(Host):
         source=ASSUMED,
     )
     hot_visits_frac: float = param(
-        0.9, "share of the visits that go to the hot pages", domain=(0, 1), typical=(0.5, 0.99), source=ASSUMED
+        0.9,
+        "share of the visits that go to the hot pages",
+        domain=(0, 1),
+        typical=(0.5, 0.99),
+        source=ASSUMED,
     )
     zipf_exponent: float = param(
         0.99,
@@ -142,7 +151,9 @@ class Params(Host):
         typical=(0, 1e10),
         source=MIGRATION_JSON + ", since 8.2",
     )
-    auto_converge: bool = param(False, "throttle the vCPUs when the guest dirties too fast", source=MIGRATION_JSON)
+    auto_converge: bool = param(
+        False, "throttle the vCPUs when the guest dirties too fast", source=MIGRATION_JSON
+    )
     throttle_trigger_frac: float = param(
         0.5,
         "throttle-trigger-threshold: dirtied over sent bytes",
@@ -249,7 +260,9 @@ def from_recording(meta, host: Host | None = None, **overrides) -> Params:
     set last. A recording without a played link ran over a loopback, which neither limits nor delays.
     Errors: ParamError, with every broken rule.
     """
-    known = {name: value for name, value in meta.scenario.items() if name in Params.specs() and value is not None}
+    known = {
+        name: value for name, value in meta.scenario.items() if name in Params.specs() and value is not None
+    }
     if "ram_bytes" not in known and meta.final.get("ram_bytes"):
         known["ram_bytes"] = float(meta.final["ram_bytes"]) - Params.specs()["rom_pages"].default * PAGE_BYTES
     if "touched_content" in known:
