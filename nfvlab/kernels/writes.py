@@ -1,7 +1,7 @@
 """Visits to items of a range, marked in two bitmaps: uniform, sequential, hot and cold, Zipf.
 
-Random visits are drawn by batches before they are marked, so that the memory's latency overlaps, and marked
-only where they change a word: large bitmaps lie outside the caches.
+Random visits are drawn by batches before they are marked, and marked without a branch: large bitmaps lie
+outside the caches, and so their latencies overlap.
 """
 
 import math
@@ -24,10 +24,8 @@ def _mark(log, content, items, count):
     for k in range(count):
         w = items[k] >> 6
         bit = _ONE << np.uint64(items[k] & 63)
-        if not log[w] & bit:
-            log[w] |= bit
-        if not content[w] & bit:
-            content[w] |= bit
+        log[w] |= bit
+        content[w] |= bit
 
 
 @jit

@@ -48,6 +48,8 @@ class Guest:
         self.application = Writer(*where.working_set, application_rate_per_s(self.p))
         self.kernel = Writer(*where.background, self.p.background_rate_per_s)
         self.stride = _coprime(where.working_set[1])
+        start, size = where.working_set
+        self.filled = pagemap.count_range(self.nonzero, start, start + size) == size
 
     def run(self, dt_ns: float) -> None:
         """Let the guest run for dt_ns: its writes enter the dirty log and make pages non-zero."""
@@ -66,7 +68,9 @@ class Guest:
 
     def _visit(self, visits):
         w, p = self.application, self.p
-        bitmaps = (self.dirty_log, self.nonzero, w.start, w.size)
+        # a page in use never becomes zero again: where all are non-zero, marking them would only cost time
+        content = self.dirty_log if self.filled else self.nonzero
+        bitmaps = (self.dirty_log, content, w.start, w.size)
         if p.pattern == "uniform":
             writes.visit_uniform(*bitmaps, visits, self.rng)
         elif p.pattern == "sequential":

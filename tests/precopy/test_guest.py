@@ -56,12 +56,25 @@ def test_an_idle_guest_writes_only_to_its_kernels_pages():
 
 def test_writes_enter_the_log_and_make_pages_non_zero():
     p = scenario(touched_bytes=1 * MiB)
-    g, where = guest(p), layout(p).working_set
-    g.nonzero[:] = 0
+    g, where = Guest(p, np.random.default_rng(1), pagemap.zeros(ram_pages(p))), layout(p).working_set
     g.run(100 * ms)
     assert 800 < dirty(g, where) <= 1000  # 1000 visits to 4096 pages
     assert pagemap.count(g.dirty_log) == dirty(g, where)
     assert (g.nonzero == g.dirty_log).all()
+
+
+@pytest.mark.parametrize("pattern", ["uniform", "sequential", "hot", "zipf"])
+def test_a_filled_working_set_is_dirtied_the_same_and_stays_filled(pattern):
+    p = scenario(pattern=pattern)
+    filled, where = guest(p), layout(p).working_set
+    before = filled.nonzero.copy()
+    empty = guest(p)
+    pagemap.clear_range(empty.nonzero, where[0], where[0] + 1)
+    empty.filled = False
+    for g in (filled, empty):
+        g.run(300 * ms)
+    assert (filled.dirty_log == empty.dirty_log).all()
+    assert (filled.nonzero == before).all()
 
 
 def test_a_given_memory_is_taken_over():
