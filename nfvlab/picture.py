@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from . import style, units
@@ -36,7 +35,6 @@ class Picture:
         self._ends: list[tuple[Axes, list[tuple[Artist, Text]]]] = []
         with style.style():
             self.figure = Figure(figsize=self.size, dpi=self.dpi, layout="constrained")
-            FigureCanvasAgg(self.figure)
             self.figure.get_layout_engine().set(rect=(0, 0.035, 1, 0.965), w_pad=0.09, h_pad=0.07)
             self._source = self.animate(
                 self.figure.text(0.008, 0.01, "", size=7.5, color=style.FAINT, va="bottom")

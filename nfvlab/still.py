@@ -4,10 +4,10 @@ import base64
 import io
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as MatplotlibFigure
 
 from . import style
+from .sprites import SpriteCanvas
 
 
 class Figure(MatplotlibFigure):
@@ -15,7 +15,7 @@ class Figure(MatplotlibFigure):
 
     def __init__(self, *args: Any, alt: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        FigureCanvasAgg(self)
+        SpriteCanvas(self)
         self.alt = alt
 
     def __repr__(self) -> str:

@@ -209,13 +209,12 @@ def _scale(axis: Axis, name: str) -> tuple[float, str]:
 
 def direct_label(axes: Axes, x: float, y: float, text: str, *, color: str = INK, **how: Any) -> Text:
     """A label at a data point, with a white halo so that it reads over lines; returns the text artist."""
-    from matplotlib.patheffects import withStroke
-
-    halo = [withStroke(linewidth=3, foreground="white")]
-    return axes.annotate(
+    text = axes.annotate(
         text, (x, y), **{"xytext": (6, 0), "textcoords": "offset points", "va": "center", **how},
-        color=color, path_effects=halo, annotation_clip=False,
+        color=color, annotation_clip=False,
     )  # fmt: skip
+    text.halo = True
+    return text
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:

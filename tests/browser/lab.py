@@ -108,6 +108,12 @@ def notebook(cells: Sequence[str], path: Path) -> Path:
     return path
 
 
+def panel_of(path: Path) -> list[str]:
+    """The first code cell of a notebook, which imports, and the first one with a panel."""
+    sources = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    return [sources[0], next(source for source in sources if "explore(" in source)]
+
+
 @contextmanager
 def lab(folder: Path) -> Iterator[str]:
     """JupyterLab serving a folder, its settings in there too; yields the address of a file, with token."""
