@@ -35,7 +35,8 @@ EMULATED = Host(
     resume_ns=10 * ms,
     speed_cv_frac=0.3,
     link_cv_frac=0.12,
-    visit_ns=2.5 * us,
+    visit_ns=2 * us,
+    workload_busy_frac=0.1,
     ended_pages=9700,
 )
 FITTED = (

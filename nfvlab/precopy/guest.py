@@ -63,7 +63,9 @@ class Guest:
 
     def speed(self) -> float:
         """Share of its wanted rate that the application reaches: throttling eats the idle time first."""
-        busy = self.application.rate_per_s * self.p.visit_ns / SECOND
+        if self.application.rate_per_s == 0:
+            return 1.0
+        busy = self.p.workload_busy_frac + self.application.rate_per_s * self.p.visit_ns / SECOND
         return 1.0 if busy == 0 else min(1.0, (1 - self.throttle) / busy)
 
     def _visit(self, visits):
@@ -84,7 +86,8 @@ class Guest:
 
 def application_rate_per_s(p: Params) -> float:
     """Visits per second of an unthrottled application: what it wants, at most what one vCPU can do."""
-    return min(p.write_rate_per_s, SECOND / p.visit_ns) if p.visit_ns else p.write_rate_per_s
+    most = (1 - p.workload_busy_frac) * SECOND / p.visit_ns if p.visit_ns else math.inf
+    return min(p.write_rate_per_s, most)
 
 
 def _coprime(size: int) -> int:

@@ -149,6 +149,13 @@ class Host(Params):
         log=True,
         source=ASSUMED,
     )
+    workload_busy_frac: float = param(
+        0.0,
+        "share of a vCPU that the guest's workload takes besides its visits (timers, system calls)",
+        domain=(0, 0.99),
+        typical=(0, 0.5),
+        source="data/recordings/qemu b-*, c-*: a vCPU is 10 % busy at 1000 visits a second and at 8000 alike",
+    )
     boot_low_pages: int = param(
         7_300,
         "non-zero pages of a freshly booted guest at the bottom of its memory (kernel image, early allocations)",

@@ -137,6 +137,7 @@ def mean_bytes_per_s(p: Params, cost: Cost) -> float:
 
 def visits_per_s(p: Params, throttle: float = 0.0) -> float:
     """Visits of the workload when its vCPU is stopped for a share `throttle` of the time: idle time goes first."""
-    rate = min(p.write_rate_per_s, 1e9 / p.visit_ns) if p.visit_ns > 0 else p.write_rate_per_s
-    busy = rate * p.visit_ns / 1e9
+    room = (1 - p.workload_busy_frac) * 1e9
+    rate = min(p.write_rate_per_s, room / p.visit_ns) if p.visit_ns > 0 else p.write_rate_per_s
+    busy = p.workload_busy_frac + rate * p.visit_ns / 1e9
     return rate * min(1.0, (1 - throttle) / busy) if busy > 0 else rate

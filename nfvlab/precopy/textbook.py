@@ -71,7 +71,8 @@ def clark(volume: float, dirtied: Callable[[float], float], bandwidth: float, st
 def textbook(p: Params) -> Textbook:
     """What the recursion says of a scenario: all memory as full pages, at the lower of link rate and limit."""
     bandwidth = min(p.max_bandwidth_bytes_per_s, p.link_bytes_per_s * p.link_share_frac)
-    rate = min(p.write_rate_per_s, 1e9 / p.visit_ns) if p.visit_ns else p.write_rate_per_s
+    room = (1 - p.workload_busy_frac) * 1e9
+    rate = min(p.write_rate_per_s, room / p.visit_ns) if p.visit_ns else p.write_rate_per_s
 
     def dirtied(seconds: float) -> float:
         return float(unique_pages(p, rate * seconds)) * PAGE_BYTES

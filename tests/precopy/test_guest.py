@@ -162,3 +162,13 @@ def test_uniform_visits_leave_exp_minus_r_t_over_w_of_the_pages_clean():
 @given(st.integers(0, 10**6))
 def test_strides_are_coprime(size):
     assert math.gcd(_coprime(size), max(size, 1)) == 1
+
+
+def test_what_a_workload_takes_besides_its_visits_is_busy_time_too():
+    g = guest(scenario(write_rate_per_s=1e4, visit_ns=25 * us, workload_busy_frac=0.25))  # busy for half the time
+    g.throttle = 0.5
+    assert g.speed() == 1.0
+    g.throttle = 0.75
+    assert g.speed() == 0.5
+    most = scenario(write_rate_per_s=1e6, visit_ns=2 * us, workload_busy_frac=0.25)
+    assert application_rate_per_s(most) == 0.75 * 5e5
