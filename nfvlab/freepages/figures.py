@@ -161,23 +161,32 @@ def forwarding(runs: Sequence[tuple[str, Run]], p: Params, *, around_ns: float =
     return drawn
 
 
-def compared(rows: Sequence[tuple[str, str, float, float]], *, title: str, alt: str) -> Figure:
-    """Model beside measurement: rows of (label, output name, measured, model); each row on its own scale."""
+def compared(
+    rows: Sequence[tuple[str, str, float, float]],
+    *,
+    title: str,
+    alt: str,
+    aims: Sequence[float] | None = None,
+) -> Figure:
+    """Model beside measurement: rows of (label, output name, measured, model); each row on its own scale.
+
+    aims: the share to which each row is to be reproduced, shaded; a tenth unless given.
+    """
     with house.style():
-        drawn = Figure(figsize=(8.6, 0.42 * len(rows) + 1.0), layout="constrained")
+        drawn = Figure(figsize=(8.6, 0.34 * len(rows) + 1.0), layout="constrained")
         axes = drawn.subplots()
         for y, (_, name, measured, model) in enumerate(rows):
-            ratio = model / measured
+            aim, ratio = aims[y] if aims else 0.1, model / measured
+            axes.barh(y, 2 * aim, left=1 - aim, height=0.86, color=house.PALETTE.green, alpha=0.13, lw=0)
             axes.plot([1, ratio], [y, y], color=house.FAINT, lw=1)
             axes.plot([1], [y], **house.PUBLISHED)
             axes.plot([ratio], [y], **house.SIMULATION)
             text = f"{units.human(name, model)} for {units.human(name, measured)}"
             axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-        axes.axvspan(0.9, 1.1, color=house.PALETTE.green, alpha=0.10, lw=0)
         axes.set(
             yticks=range(len(rows)), yticklabels=[label for label, *_ in rows], ylim=(len(rows) - 0.4, -0.6)
         )
-        axes.set_xlabel("model / measured (shaded: within 10 %)")
+        axes.set_xlabel("model / measured (shaded: the aim)")
         axes.grid(False)
         axes.set_title(title, loc="left")
     drawn.alt = alt

@@ -9,7 +9,7 @@ from nfvlab import figures as house
 from nfvlab import units
 from nfvlab.figures import Figure
 from nfvlab.freepages.analytic import analyze
-from nfvlab.freepages.figures import Live
+from nfvlab.freepages.figures import Live, compared
 from nfvlab.freepages.params import Params
 from nfvlab.freepages.simulation import Samples
 from nfvlab.units import ms
@@ -38,6 +38,15 @@ def recorded(p: Params, recordings: Sequence[tuple[str, Any]], samples: Samples 
                 f" {label}: {t.size} polls, the last after {units.human('t_ns', t[-1])} with {end} sent."
             )
     return drawn
+
+
+def published(found: Sequence[Any]) -> Figure:
+    """Published figures and the model's side by side (`published.Figure`), each row on its own scale."""
+    rows = [(f"{f.row}, {f.side}", f.output, f.published, f.simulated) for f in found]
+    missed = [f"{f.row}, {f.side}" for f in found if not f.ok]
+    alt = f"Simulated over published, {len(rows)} numbers. Outside their tolerance: {', '.join(missed) or 'none'}."
+    aims = [f.tolerance / (f.published if f.output == "downtime_ns" else 1.0) for f in found]
+    return compared(rows, title="The authors' figures and the model's", alt=alt, aims=aims)
 
 
 AXES = (

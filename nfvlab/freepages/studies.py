@@ -23,6 +23,8 @@ from nfvlab.style import words
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from nfvlab.freepages import published
+
 QUANTITIES = ("total_time_ns", "transferred_bytes", "pause_ns", "lost_count")
 WAYS = {
     "bitmap": {"transport": "bitmap"},
@@ -41,11 +43,15 @@ def with_and_without(scenarios: Mapping[str, Params]) -> "DataFrame":
         for name in QUANTITIES[: None if packets_per_s(p) else -1]:
             before, after = getattr(off, name), getattr(on, name)
             rows[label, "Packets lost" if name == "lost_count" else words(name)] = {
-                "without": units.human(name, before),
-                "with": units.human(name, after),
+                "without": _shown(name, before),
+                "with": _shown(name, after),
                 "saved": units.human("saved_frac", 1 - after / before),
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["scenario", "quantity"])
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:,.0f}" if name == "lost_count" else units.human(name, value)
 
 
 def twins(scenarios: Mapping[str, Params], *, seed: int, n: int) -> Table:
@@ -150,9 +156,9 @@ def one_dirty_rate_ns(p: Params, theory: freepages.Theory) -> float:
 
 
 STOPS = {
-    "all pages": {"skipping": False},
-    "free pages skipped": {},
-    "free pages skipped, dirty log stopped in the pause": {"dirty_log_stop_deferred": False},
+    "all pages, log stopped in the pause": {"skipping": False, "dirty_log_stop_deferred": False},
+    "free pages skipped, log stopped in the pause": {"skipping": True, "dirty_log_stop_deferred": False},
+    "free pages skipped, log stopped later": {"skipping": True, "dirty_log_stop_deferred": True},
 }
 
 
@@ -207,6 +213,12 @@ def beside(p: Params, meta, samples: freepages.Samples) -> "DataFrame":
                 "error": f"{seen[name].value / measured[name] - 1:+.0%}",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
+
+
+def misses(figures: "Iterable[published.Figure]") -> Table:
+    """The published numbers that are not reproduced, and the effect that the model lacks."""
+    rows = [{"row": f"{f.row}, {f.side}", "what the model lacks": f.missing} for f in figures if not f.ok]
+    return Table("Not reproduced", rows or [{"row": "none", "what the model lacks": ""}])
 
 
 def repeats(predictions, part: str) -> "DataFrame":
