@@ -74,8 +74,9 @@ class Canvas:
 
 
 def _pin_labels(figure: Figure) -> None:
-    """Keep the x labels where they are; else each redraw measures every tick label to place them again."""
+    """Keep x labels (and empty y labels) where they are; else each redraw measures all tick labels for them."""
     for axes in figure.axes:
-        if axes.get_xlabel():
-            _, y = axes.transAxes.inverted().transform((0, axes.xaxis.label.get_position()[1]))
-            axes.xaxis.set_label_coords(0.5, y)
+        _, y = axes.transAxes.inverted().transform((0, axes.xaxis.label.get_position()[1]))
+        axes.xaxis.set_label_coords(0.5, y)
+        if not axes.get_ylabel():
+            axes.yaxis.set_label_coords(0, 0.5)

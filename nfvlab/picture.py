@@ -111,8 +111,9 @@ class Picture:
 
     def draw(self, p: Any, theory: Any, samples: Any | None = None) -> bytes:
         """PNG of the picture for this state, at screen resolution."""
-        self._update(p, theory, samples)
-        return self.canvas.png()
+        with style.style():
+            self._update(p, theory, samples)
+            return self.canvas.png()
 
     def still(self, p: Any, theory: Any, samples: Any | None = None) -> Figure:
         """The figure itself for this state, with its alternative text, to display or save once."""

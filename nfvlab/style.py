@@ -78,6 +78,9 @@ _RC = {
 }
 
 
+_inside = False  # whether the house style holds now
+
+
 @cache
 def _rc() -> dict[str, Any]:
     import seaborn as sns
@@ -94,8 +97,16 @@ def theme() -> None:
 @contextmanager
 def style() -> Iterator[None]:
     """The house style inside a `with` block; the reader's own settings are untouched."""
+    global _inside
+    if _inside:
+        yield  # entering costs half a millisecond, and a picture enters several times
+        return
     with mpl.rc_context(_rc()):
-        yield
+        _inside = True
+        try:
+            yield
+        finally:
+            _inside = False
 
 
 def words(name: str) -> str:
