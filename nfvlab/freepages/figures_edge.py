@@ -17,7 +17,8 @@ def edge(frame) -> Figure:
         drawn = Figure(figsize=(9.4, 3.7), layout="constrained")
         panels = drawn.subplots(1, len(patterns), sharey=True, squeeze=False)[0]
         done = frame[frame["converged_frac"] >= SURE]
-        top = 1.3 * np.nanmax(done[["theory_ns", "most_ns"]].to_numpy())
+        ends = done[["theory_ns", "most_ns"]].to_numpy()
+        top = 1.3 * np.nanmax(ends if ends.size else frame[["geometric_ns"]].to_numpy())
         for axes, pattern in zip(panels, patterns, strict=True):
             _panel(axes, frame[frame["pattern"] == pattern], top)
             axes.set_title(TITLES[pattern], loc="right", fontsize=10)
@@ -56,6 +57,8 @@ def _panel(axes, part, top: float) -> None:
 
 def _words(pattern: str, part) -> str:
     done = part[part["converged_frac"] >= SURE]
+    if done.empty:
+        return f"{TITLES[pattern].capitalize()}: no rate simulated converges."
     last = done.iloc[-1]
     told = (units.human("total_time_ns", last[name]) for name in ("theory_ns", "geometric_ns", "median_ns"))
     rate = units.human("write_rate_per_s", last["write_rate_per_s"])
