@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from browser import lab
 
+from nfvlab.paths import notebooks_dir
+
 pytestmark = pytest.mark.skipif(
     lab.CHROMIUM is None, reason="no chromium on PATH (on Debian: apt-get install chromium)"
 )
@@ -42,16 +44,11 @@ import toy
 from nfvlab.widgets import explore
 explore(toy, fields=["stall_rate_per_s"], n=60, seed=7)
 """
-FREE_PAGES = """
-from nfvlab import freepages
-from nfvlab.widgets import explore
-explore(freepages, scenario="8 GiB, application ended", fields=["ram_bytes"], n=4, seed=7)
-"""
 
 
-def measured(cell: str, folder: Path, place: str, slider: str) -> tuple[float, dict]:
+def measured(cells: list[str], folder: Path, place: str, slider: str) -> tuple[float, dict]:
     """Median milliseconds of a key, and what the frames showed; half of the keys go back the way they came."""
-    path = lab.notebook([cell], folder / "panel.ipynb")
+    path = lab.notebook(cells, folder / "panel.ipynb")
     with lab.opened(path) as session:
         session.run_all(place)
         session.page.wait_for_timeout(1500)
@@ -68,9 +65,9 @@ def measured(cell: str, folder: Path, place: str, slider: str) -> tuple[float, d
 
 def test_a_panel_paints_sooner_than_interact_and_never_blank(tmp_path):
     panel = (lab.PICTURE, ".nfvlab-controls [role=slider]")
-    ours, seen = measured(TOY, tmp_path, *panel)
-    free_pages, seen_too = measured(FREE_PAGES, tmp_path, *panel)
-    usual, usually = measured(INTERACT, tmp_path, ".widget-interact", ".widget-interact [role=slider]")
+    ours, seen = measured([TOY], tmp_path, *panel)
+    free_pages, seen_too = measured(lab.panel_of(notebooks_dir() / "06_free_pages.ipynb"), tmp_path, *panel)
+    usual, usually = measured([INTERACT], tmp_path, ".widget-interact", ".widget-interact [role=slider]")
     print(f"\nslider key to painted picture, median of {KEYS}; load {os.getloadavg()[0]:.1f}")
     for name, took, frames in (
         ("a small panel", ours, seen),
