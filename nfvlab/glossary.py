@@ -170,7 +170,7 @@ def unit_table() -> Table:
     rows = []
     for suffix, dimension in units.SUFFIXES.items():
         value = EXAMPLES.get(dimension.unit, SMALL)
-        example = f"{value:.10g} reads {units.human(f'x{suffix}', value)}"
+        example = f"x{suffix} = {value:.10g} reads {units.human(f'x{suffix}', value)}"
         rows.append(
             {
                 "suffix": suffix,

@@ -17,8 +17,9 @@ def test_every_unit_suffix_has_a_line_with_an_example():
     rows = {row["suffix"]: row for row in glossary.unit_table().rows}
     assert set(rows) == set(units.SUFFIXES)
     for suffix, row in rows.items():
-        value, _, read = row["example"].partition(" reads ")
-        assert read == units.human(f"x{suffix}", float(value)), suffix
+        written, _, read = row["example"].partition(" reads ")
+        name, _, value = written.partition(" = ")
+        assert name == f"x{suffix}" and read == units.human(name, float(value)), suffix
 
 
 @pytest.mark.parametrize("feature", BUILT, ids=lambda feature: feature.name)

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from nfvlab import catalog
+from nfvlab import catalog, cli
 from nfvlab.commands._execute import chosen, normalise
 from nfvlab.commands._execute import read as read_notebook
 from nfvlab.commands.notebooks import tagged_figures
@@ -148,6 +148,12 @@ def test_the_readme_shows_a_figure_that_a_notebook_makes():
     )
     made = {name for path in PATHS for name in tagged_figures(read_notebook(path))}
     assert shown and set(shown) <= made
+
+
+def test_the_tour_lists_every_command_and_no_other():
+    (parser,) = [action for action in cli.build_parser()._actions if action.choices]
+    source = "\n".join(cell.source for cell in cells(notebooks_dir() / "00_start_here.ipynb", "markdown"))
+    assert set(re.findall(r"(?m)^\| `nfvlab (\w+)", source)) == set(parser.choices)
 
 
 @every_feature

@@ -30,6 +30,10 @@ In JupyterLab (<code>make lab</code>) the panels answer to their sliders.</p>
 """
 # The page of nbconvert's "lab" look, less the four scripts that it loads from the network.
 PAGE = """{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_css -%}
+{{ super() }}
+<style>.jp-RenderedMarkdown details, .jp-RenderedMarkdown .highlight { margin-bottom: 1em; }</style>
+{%- endblock html_head_css -%}
 {%- block html_head_js -%}{%- endblock html_head_js -%}
 {%- block jupyter_widgets -%}{%- endblock jupyter_widgets -%}
 {%- block html_head_js_mathjax -%}{%- endblock html_head_js_mathjax -%}
