@@ -134,9 +134,10 @@ from benchmarks import test_bench_precopy as bench
 peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 large, small = (bench.on_hosts(bench.ten_rounds(ram, 1.25e10)) for ram in (float(sys.argv[1]), 2**28))
 bench.migrate(small, bench.rng())
-before, start = peak(), time.perf_counter()
+before, start, used = peak(), time.perf_counter(), time.process_time()
 t = bench.migrate(large, bench.rng()).totals
-print(json.dumps({"seconds": time.perf_counter() - start, "growth_bytes": peak() - before,
+print(json.dumps({"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - used,
+                  "growth_bytes": peak() - before,
                   "syncs": t.dirty_sync_count, "converged": t.converged, "pages": t.normal_pages + t.duplicate_pages}))
 """
 
@@ -164,9 +165,8 @@ def test_kernels():
 
 def test_1_tib_in_1_gib_of_memory():
     found = large()
-    print(
-        f"\n1 TiB, 268 M pages, {found['syncs']} syncs, {found['pages']:,} pages sent: {found['seconds']:.1f} s "
-        f"(target 10 s), peak memory + {found['growth_bytes'] / MiB:.0f} MiB (target 1024)"
-    )
+    print(f"\n1 TiB, 268 M pages, {found['syncs']} syncs, {found['pages']:,} pages sent")
+    print(f"  {found['seconds']:.1f} s, {found['cpu_seconds']:.1f} s of CPU (target 10 s)")
+    print(f"  peak memory + {found['growth_bytes'] / MiB:.0f} MiB (target 1024)")
     assert found["converged"]
     assert found["growth_bytes"] <= 1 * GiB

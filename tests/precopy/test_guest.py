@@ -165,7 +165,9 @@ def test_strides_are_coprime(size):
 
 
 def test_what_a_workload_takes_besides_its_visits_is_busy_time_too():
-    g = guest(scenario(write_rate_per_s=1e4, visit_ns=25 * us, workload_busy_frac=0.25))  # busy for half the time
+    g = guest(
+        scenario(write_rate_per_s=1e4, visit_ns=25 * us, workload_busy_frac=0.25)
+    )  # busy for half the time
     g.throttle = 0.5
     assert g.speed() == 1.0
     g.throttle = 0.75

@@ -36,8 +36,8 @@ def test_totals_are_the_same_for_the_same_generator(pattern, limit, touched):
 
 
 def test_the_benchmarks_run(capsys):
-    bench.migration(ram_bytes=128 * MiB, rounds=1)
-    bench.linear(sizes=(128 * MiB, 256 * MiB), rounds=1)
+    bench.migration(ram_bytes=64 * MiB, rounds=1)
+    bench.linear(sizes=(64 * MiB, 128 * MiB), rounds=1)
     bench.kernels(pages=10_000, rounds=1)
     assert bench.large(ram_bytes=256 * MiB)["growth_bytes"] >= 0
     assert capsys.readouterr().out.count("x ") >= 6

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import strategies
-from hypothesis import given
+from hypothesis import given, settings
 
 from nfvlab.params import ParamError
 from nfvlab.precopy.params import PAGE_BYTES, Params, boot_pages, ram_pages, top_pages
@@ -50,11 +50,13 @@ def test_all_bad_fields_are_reported_at_once():
         assert f"\n  {name} = " in str(error)
 
 
+@settings(max_examples=40)
 @given(strategies.edges(Params))
 def test_the_ends_of_the_domains_are_inside(p):
     assert Params.from_json(p.to_json()) == p
 
 
+@settings(max_examples=40)
 @given(strategies.typical(Params))
 def test_page_counts(p):
     assert ram_pages(p) == p.ram_bytes // PAGE_BYTES + p.rom_pages
