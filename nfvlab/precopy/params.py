@@ -269,6 +269,8 @@ def from_recording(meta, host: Host | None = None, **overrides) -> Params:
         known["touched_content"] = "zero" if known["touched_content"] == "zero" else "random"
     capabilities = set(meta.scenario.get("capabilities") or ())
     known["auto_converge"] = "auto-converge" in capabilities
+    if (meta.qemu_version or ()) >= (9, 2):
+        known["throttle_sync_ns"] = 5 * s
     known |= _throttle(meta.scenario.get("parameters") or {})
     base = (host or Host()).to_dict()
     if "link_bytes_per_s" not in known:

@@ -7,8 +7,9 @@ import strategies
 from hypothesis import given, settings
 
 from nfvlab.params import ParamError
-from nfvlab.precopy.params import PAGE_BYTES, Params, boot_pages, ram_pages, top_pages
-from nfvlab.units import GiB, MiB
+from nfvlab.precopy.params import PAGE_BYTES, Params, boot_pages, from_recording, ram_pages, top_pages
+from nfvlab.readers.qemu import Migration
+from nfvlab.units import GiB, MiB, s
 
 FIELDS = Params.specs()
 BOOT = boot_pages(Params()) * PAGE_BYTES  # of the default guest of 8 GiB
@@ -124,3 +125,13 @@ def test_rules_and_bad_fields_are_reported_together():
     assert set(broken[:3]) == {"downtime_limit_ns", "setup_ns", "pattern"}
     assert broken[3:] == ["wss_bytes", "background_wss_bytes", "throttle_initial_frac"]
     assert "did you mean 'zipf'?" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("version", "period_ns"),
+    [(None, 0), ((7, 2, 22), 0), ((9, 1, 3), 0), ((9, 2, 0), 5 * s), ((10, 0, 2), 5 * s)],
+)
+def test_the_throttle_of_a_recording_looks_as_often_as_its_version_does(version, period_ns):
+    meta = Migration("run.json", scenario={"capabilities": ["auto-converge"]}, qemu_version=version)
+    p = from_recording(meta)
+    assert (p.auto_converge, p.throttle_sync_ns) == (True, period_ns)
