@@ -16,6 +16,7 @@ from nfvlab.precopy import analytic as precopy
 from nfvlab.precopy.regions import Region
 from nfvlab.precopy.rounds import Rounds
 from nfvlab.results import Claim, approx, exact, output
+from nfvlab.units import GiB
 
 NAN = float("nan")
 _MEASURED = approx(rel=0.05, where=claims.HERE)
@@ -48,6 +49,28 @@ class Theory(results.Theory):
     list_blocks_count: float
     unsure_pages: float
 
+    @property
+    def first_page_ns(self) -> float:
+        """When the first page is sent: after the set-up, the first synchronisation and, of a bitmap, the report."""
+        p = self.params
+        waited = p.skipping and p.transport == "bitmap" and self.migration.course.converged
+        return (
+            p.setup_ns
+            + p.sync_ns
+            + p.sync_per_gib_ns * p.ram_bytes / GiB
+            + (self.report_ns if waited else 0.0)
+        )
+
+    def doubts(self) -> tuple[str, ...]:
+        """Where the theory leaves this migration to chance, in sentences."""
+        found = list(self.migration.doubts())
+        if self.unsure_pages and self.migration.course.converged:
+            found.append(
+                f"Hints race with the sender: whether the last {self.unsure_pages:,.0f} free pages are skipped in time "
+                "depends on the order in which the guest gives out its blocks."
+            )
+        return tuple(found)
+
     def claim(self, name: str) -> Claim:
         """What is claimed of output `name` for this very migration."""
         return claims.claim(self.params, self.migration, self.unsure_pages, self.ring_drop_count, name)
@@ -69,7 +92,7 @@ def analyze(p: Params) -> Theory:
     plan = _plan(p, found)
     migration = precopy.analyze(p, plan.memory, plan.wait_ns, plan.kind)
     done = migration.course.converged
-    drops = ring_drops(p, migration.course, migration.dirty_sync_count - 1) if done else NAN
+    drops = ring_drops(p, migration.course) if done else NAN
     return Theory(
         params=p,
         total_time_ns=migration.total_time_ns,

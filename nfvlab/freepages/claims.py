@@ -1,7 +1,7 @@
 """What the theory of skipping claims: what pre-copy claims of the rest, and how well the pages skipped are known."""
 
 from nfvlab.freepages.free_lists import BLOCK_PAGES, RESERVED, Stretch
-from nfvlab.freepages.packets import gap_drops
+from nfvlab.freepages.packets import gap_drops, throttle_drops
 from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.precopy.analytic import Theory
 from nfvlab.precopy.rates import costs
@@ -55,7 +55,8 @@ def _of_packets(p: Params, migration: Theory, drops: float, name: str) -> Claim:
     syncs = migration.claim("dirty_sync_count")
     count = migration.dirty_sync_count
     more = (syncs.rel * count + syncs.abs) * gap_drops(p, p.sync_gap_ns, p.window_ns)
-    ring = 0.1 * drops + more + p.ring_count
+    throttled = throttle_drops(p, migration.course.throttle_frac, p.window_ns)  # known to a window
+    ring = 0.1 * drops + more + throttled + p.ring_count
     if name == "ring_drop_count":
         return approx(rel=0.0, abs=ring, where=HERE)
     pause = migration.claim("pause_ns")

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nfvlab.freepages.params import Params
+from nfvlab.freepages.regions import FREE, regions
 from nfvlab.precopy.params import PAGE_BYTES
-from nfvlab.precopy.regions import Region, regions
+from nfvlab.precopy.regions import Region
 from nfvlab.units import KiB, MiB
 
 TOP_ORDER = 10
@@ -38,8 +39,8 @@ class Stretch(NamedTuple):
 
 def stretches(p: Params) -> tuple[Stretch, ...]:
     """The guest's memory in address order."""
-    memory = _with_ended(p)
-    free = [region.name in ("stale", "zero", "freed") for region in memory]
+    memory = regions(p)
+    free = [region.name in FREE for region in memory]
     found: list[Stretch] = []
     start, i = 0.0, 0
     while i < len(memory):
@@ -55,22 +56,6 @@ def stretches(p: Params) -> tuple[Stretch, ...]:
         else:
             found.append(Stretch(memory[i], memory[i]))
         start, i = end, j
-    return tuple(found)
-
-
-def _with_ended(p: Params) -> tuple[Region, ...]:
-    """The regions; what an ended application touched is free, but for pages that stay in use right above it."""
-    if not p.touched_freed:
-        return regions(p)
-    memory, found, ended = regions(p), [], float(p.ended_pages)
-    for region in memory:
-        kept = min(ended, region.pages) if region.name == "zero" and ended else 0.0
-        if kept:
-            found.append(Region("ended", kept, 0))
-            ended = 0.0
-        if region.pages > kept:
-            name = "freed" if region.name == "touched" else region.name
-            found.append(region._replace(name=name, pages=region.pages - kept))
     return tuple(found)
 
 

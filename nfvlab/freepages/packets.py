@@ -7,7 +7,7 @@ gap of a long row drops r g - min(K, (c - r) u), if that is positive.
 
 from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.precopy.fluid import Fluid
-from nfvlab.units import ms
+from nfvlab.units import GiB, ms
 
 TIMESLICE_NS = 10 * ms  # the vCPU's run between two sleeps: CPU_THROTTLE_TIMESLICE_NS in QEMU
 
@@ -27,11 +27,18 @@ def throttle_drops(p: Params, throttle_frac: float, duration_ns: float) -> float
     return duration_ns / (TIMESLICE_NS + sleep_ns) * gap_drops(p, sleep_ns, TIMESLICE_NS)
 
 
-def ring_drops(p: Params, course: Fluid, syncs: float) -> float:
-    """Packets dropped at the ring before the stop: at so many syncs, and in the sleeps of a throttled vCPU."""
+def ring_drops(p: Params, course: Fluid) -> float:
+    """Packets dropped at the ring before the stop: at the syncs, and in the sleeps of a throttled vCPU.
+
+    The last sync happens while the guest is stopped. The one before it leads to the stop, which ends its gap.
+    """
     if not p.line_rate_bits_per_s:
         return 0.0
     ends = [*course.round_t_ns[1:], course.total_time_ns - course.downtime_ns]
     rounds = zip(course.round_throttle_frac, course.round_t_ns, ends, strict=True)
     throttled = sum(throttle_drops(p, frac, end - start) for frac, start, end in rounds)
-    return syncs * gap_drops(p, p.sync_gap_ns, p.window_ns) + throttled
+    sync_ns = p.sync_ns + p.sync_per_gib_ns * p.ram_bytes / GiB
+    before = course.dirty_sync_count - 1
+    last = 1 if before >= 2 else 0
+    drops = (before - last) * gap_drops(p, p.sync_gap_ns, p.window_ns)
+    return drops + last * gap_drops(p, min(p.sync_gap_ns, sync_ns), p.window_ns) + throttled

@@ -8,10 +8,7 @@ from typing import NamedTuple
 
 from nfvlab.freepages.free_lists import Stretch
 from nfvlab.freepages.params import Params
-from nfvlab.precopy.params import PAGE_BYTES
-from nfvlab.units import GiB, MiB
-
-DMA_PAGES = 16 * MiB // PAGE_BYTES
+from nfvlab.freepages.regions import DMA_PAGES, below_4g_pages
 
 
 class Part(NamedTuple):
@@ -23,12 +20,6 @@ class Part(NamedTuple):
 
 
 DMA = (9, 0)
-
-
-def below_4g_pages(p: Params) -> int:
-    """Pages of the RAM block that lie below 4 GiB: QEMU hw/i386/pc_q35.c, pc_piix.c."""
-    most, split = (2.75 * GiB, 2 * GiB) if p.machine == "q35" else (3.5 * GiB, 3 * GiB)
-    return int(min(p.ram_bytes, split if p.ram_bytes >= most else most) // PAGE_BYTES)
 
 
 def parts(p: Params, memory: tuple[Stretch, ...]) -> tuple[Part, ...]:

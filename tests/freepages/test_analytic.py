@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import edges, typical
 
-from nfvlab.freepages import analyze, free_memory, physmap
+from nfvlab.freepages import analyze, free_memory, guest_memory, physmap
 from nfvlab.freepages.chase import through
 from nfvlab.freepages.free_lists import (
     BLOCK_PAGES,
@@ -21,9 +21,10 @@ from nfvlab.freepages.free_lists import (
 )
 from nfvlab.freepages.packets import TIMESLICE_NS, gap_drops, throttle_drops
 from nfvlab.freepages.params import Params, packets_per_s
+from nfvlab.freepages.regions import DMA_PAGES, below_4g_pages
 from nfvlab.freepages.report import both, worth
 from nfvlab.freepages.scenarios import SCENARIOS
-from nfvlab.freepages.zones import DMA, DMA_PAGES, below_4g_pages, parts
+from nfvlab.freepages.zones import DMA, parts
 from nfvlab.precopy import analytic as precopy
 from nfvlab.precopy import memory
 from nfvlab.precopy.params import Params as Plain
@@ -77,7 +78,7 @@ def test_blocks_of_gaps_of_random_length(mean):
 def test_the_two_sides_speak_of_the_same_guest():
     assert LOW_RUN_PAGES == memory.RUN_PAGES
     assert physmap.LEGACY_HOLE_PAGES == RESERVED
-    assert free_memory.DMA_END == DMA_PAGES and free_memory.BLOCK_PAGES == BLOCK_PAGES
+    assert guest_memory.DMA_END == DMA_PAGES and free_memory.BLOCK_PAGES == BLOCK_PAGES
     for machine in ("q35", "i440fx"):
         for mib in (256, 2815, 2816, 3071, 3072, 3583, 3584, 8192):
             p = Params(ram_bytes=float(mib * MiB), machine=machine, boot_per_gib_pages=0)
@@ -85,6 +86,7 @@ def test_the_two_sides_speak_of_the_same_guest():
             assert below_4g_pages(p) == low, (machine, mib)
 
 
+@settings(max_examples=60)
 @given(typical(Params))
 def test_every_page_is_used_or_free(p):
     found = stretches(p)
@@ -101,6 +103,7 @@ def test_every_page_is_used_or_free(p):
     )
 
 
+@settings(max_examples=60)
 @given(typical(Params, pattern="uniform"))
 def test_outputs_make_sense(p):
     theory = analyze(p)
@@ -131,7 +134,7 @@ def test_the_ends_of_the_domains_break_nothing(p):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_without_skipping_it_is_pre_copy(name):
-    p = SCENARIOS[name].replace(skipping=False, fragmentation_frac=0.0)
+    p = SCENARIOS[name].replace(skipping=False, fragmentation_frac=0.0, touched_freed=False)
     plain = precopy.analyze(Plain(**{k: v for k, v in p.to_dict().items() if k in Plain.specs()}))
     theory = analyze(p)
     for output, (value, _) in plain.outputs().items():
@@ -162,6 +165,20 @@ def test_the_report_is_the_walk():
     assert theory.report_ns == pytest.approx(7 * ms + walk)
     later = analyze(p.replace(request_ns=1007 * ms))
     assert later.total_time_ns - theory.total_time_ns == pytest.approx(1 * s, abs=p.window_ns)
+
+
+def test_nothing_is_sent_before_the_report_is_there():
+    for name in ("8 GiB, just booted", "hints (virtio-balloon)"):
+        theory = analyze(SCENARIOS[name])
+        waits = theory.first_page_ns - analyze(SCENARIOS[name].replace(skipping=False)).first_page_ns
+        assert waits == pytest.approx(theory.report_ns if SCENARIOS[name].transport == "bitmap" else 0.0)
+        assert theory.first_page_ns < theory.total_time_ns
+
+
+def test_what_is_left_to_chance_is_said():
+    assert "race" in analyze(SCENARIOS["hints (virtio-balloon)"]).doubts()[-1]
+    plain = analyze(SCENARIOS["8 GiB, just booted"])
+    assert plain.doubts() == plain.migration.doubts()
 
 
 @pytest.mark.parametrize("share, top", [(1.0, 1.0), (0.9, 0.7), (0.3, 1.0), (0.5, 0.0)])
