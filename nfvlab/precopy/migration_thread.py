@@ -121,18 +121,8 @@ class MigrationThread:
     def record(self, sent: float) -> None:
         """Add the window that ends now to the timeline."""
         t = self.totals
-        self.timeline.append(
-            Row(
-                self.now_ns,
-                self.phase,
-                sent,
-                t.transferred_bytes,
-                self.left,
-                t.dirty_pages_per_s,
-                self.guest.throttle,
-                t.dirty_sync_count,
-            )
-        )
+        rates = (t.dirty_pages_per_s, self.guest.throttle, t.dirty_sync_count)
+        self.timeline.append(Row(self.now_ns, self.phase, sent, t.transferred_bytes, self.left, *rates))
 
     # -- one iteration ---------------------------------------------------------------------------------
 
