@@ -110,11 +110,11 @@ def figure(p: Params, theory: Theory | None = None, samples: Samples | None = No
 
 
 def _curve(theory: Theory) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes sent by time, from the report's end to the last page."""
-    course = theory.migration.course
-    wait = theory.total_time_ns - theory.migration.total_time_ns
-    t = [0.0, wait, *(course.curve_t_ns + wait), theory.total_time_ns]
-    return np.array(t), np.array([0.0, 0.0, *course.curve_transferred_bytes, theory.transferred_bytes])
+    """Bytes sent by time: nothing until the sender may begin, then window by window to the last page."""
+    course, begin = theory.migration.course, theory.first_page_ns
+    later = course.curve_t_ns > begin
+    t = [0.0, begin, *course.curve_t_ns[later], theory.total_time_ns]
+    return np.array(t), np.array([0.0, 0.0, *course.curve_transferred_bytes[later], theory.transferred_bytes])
 
 
 def sent_by_time(run: Run, t_ns: np.ndarray) -> np.ndarray:
