@@ -1,7 +1,7 @@
 """Visits to items of a range, marked in two bitmaps: uniform, sequential, hot and cold, Zipf.
 
 Random visits are drawn by batches before they are marked, and marked without a branch: large bitmaps lie
-outside the caches, and so their latencies overlap.
+outside the caches, and so their latencies overlap. Where all content is marked already, an empty bitmap stands for it.
 """
 
 import math
@@ -20,12 +20,12 @@ _ONE = np.uint64(1)
 
 @jit
 def _mark(log, content, items, count):
-    """Set the bits of the first `count` items in both bitmaps."""
+    """Set the bits of the first `count` items in both bitmaps; an empty `content` is left alone."""
     for k in range(count):
-        w = items[k] >> 6
-        bit = _ONE << np.uint64(items[k] & 63)
-        log[w] |= bit
-        content[w] |= bit
+        log[items[k] >> 6] |= _ONE << np.uint64(items[k] & 63)
+    if content.size > 0:
+        for k in range(count):
+            content[items[k] >> 6] |= _ONE << np.uint64(items[k] & 63)
 
 
 @jit
@@ -46,8 +46,9 @@ def visit_sequential(log, content, start, size, visits, cursor):
     ahead = min(visits, size - cursor)
     behind = min(visits - ahead, cursor)
     for words in (log, content):
-        set_range(words, start + cursor, start + cursor + ahead)
-        set_range(words, start, start + behind)
+        if words.size > 0:
+            set_range(words, start + cursor, start + cursor + ahead)
+            set_range(words, start, start + behind)
     return (cursor + visits) % size
 
 

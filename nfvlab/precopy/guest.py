@@ -10,6 +10,7 @@ from nfvlab.precopy.memory import guest_memory, layout
 from nfvlab.precopy.params import Params, ram_pages
 
 SECOND = 1e9
+_MARKED = np.zeros(0, dtype=np.uint64)  # for writes: no bitmap to mark, because all is marked
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Guest:
     def _visit(self, visits):
         w, p = self.application, self.p
         # a page in use never becomes zero again: where all are non-zero, marking them would only cost time
-        content = self.dirty_log if self.filled else self.nonzero
+        content = _MARKED if self.filled else self.nonzero
         bitmaps = (self.dirty_log, content, w.start, w.size)
         if p.pattern == "uniform":
             writes.visit_uniform(*bitmaps, visits, self.rng)

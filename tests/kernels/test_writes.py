@@ -187,3 +187,19 @@ def test_sequential_compiled_and_plain_agree():
         cursor = form(log, content, START, 77, 60, 50)
         results.append((cursor, log.tobytes(), content.tobytes()))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("kind", ["uniform", "hot", "zipf", "sequential"])
+def test_an_empty_content_bitmap_is_left_alone_and_changes_nothing_else(kind):
+    def logged(content):
+        log, rng = np.zeros(20, dtype=np.uint64), np.random.default_rng(5)
+        arguments = {
+            "uniform": (700, rng),
+            "hot": (100, 0.9, 700, rng),
+            "zipf": (0.99, 7, 700, rng),
+            "sequential": (700, 11),
+        }[kind]
+        getattr(writes, f"visit_{kind}")(log, content, 64, 1000, *arguments)
+        return log
+
+    assert np.array_equal(logged(np.zeros(0, dtype=np.uint64)), logged(np.zeros(20, dtype=np.uint64)))
