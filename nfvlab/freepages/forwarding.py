@@ -14,7 +14,6 @@ from nfvlab.kernels import ring
 from nfvlab.units import ms, s
 
 THROTTLE_TIMESLICE_NS = 10 * ms
-PREAMBLE_AND_GAP_BYTES = 20
 EDGE_NS = 200 * ms
 
 
@@ -43,15 +42,6 @@ class Forwarded:
     def lost_count(self) -> int:
         """Packets that never left the guest."""
         return self.ring_drop_count + self.unheard_count
-
-
-def frames_per_s(bits_per_s: float, frame_bytes: int, *, on_the_wire: bool) -> float:
-    """Frames per second of a rate in bits per second.
-
-    on_the_wire: the rate counts each frame's preamble, start delimiter and inter-frame gap (IEEE 802.3: 20 bytes) too.
-    2013 Mbit/s of 64-byte frames is 3.93 Mpps of frames alone, 3.00 Mpps on the wire.
-    """
-    return bits_per_s / 8 / (frame_bytes + (PREAMBLE_AND_GAP_BYTES if on_the_wire else 0))
 
 
 def gaps_of(run, *, sync_gap_ns: float) -> Gaps:

@@ -5,46 +5,24 @@ took its memory from the free lists, wrote it and gave it back; a share of the f
 long-lived page each.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from nfvlab.freepages.guest_memory import GuestMemory
 from nfvlab.freepages.params import Params
-from nfvlab.freepages.physmap import PAGE_BYTES, MemoryMap, pc_map
-from nfvlab.kernels import buddy, pagemap
+from nfvlab.freepages.physmap import PAGE_BYTES, pc_map
+from nfvlab.kernels import buddy
 from nfvlab.precopy.memory import guest_memory, layout
 
 BLOCK_PAGES = 1 << buddy.MAX_ORDER
 
 
-@dataclass
-class FreeMemory:
-    """Free lists by zone, and where the guest's frames lie in the RAM block."""
-
-    lists: buddy.Lists
-    memory_map: MemoryMap
-
-    @property
-    def zones(self) -> np.ndarray:
-        """Zones that an allocation without constraint tries, highest first; lowmem_reserve keeps ZONE_DMA out."""
-        return np.arange(self.lists.live.shape[0] - 1, 0, -1)
+class FreeMemory(GuestMemory):
+    """The guest's frames under their allocator, as its balloon driver uses them during a migration."""
 
     @property
     def blocks(self) -> int:
         """Blocks on all free lists."""
         return int(self.lists.live.sum())
-
-    @property
-    def free_pages(self) -> int:
-        """Free pages altogether."""
-        return buddy.free_frames(self.lists)
-
-    def raw_bitmap(self) -> np.ndarray:
-        """What the walk of the free lists writes: one bit a guest frame, holes included."""
-        words = pagemap.zeros(self.memory_map.end_pfn)
-        buddy.paint(self.lists, words)
-        return words
 
     def allocate_block(self, watermark_pages: int) -> int | None:
         """First frame of a free 4 MiB block, or None: mm/page_alloc.c __zone_watermark_ok, over the zones together."""
@@ -64,15 +42,14 @@ def guest_with_free_lists(p: Params, rng: np.random.Generator) -> tuple[np.ndarr
     """The guest when the migration starts: bitmap of its non-zero pages (all RAM blocks), and its free lists."""
     memory_map = pc_map(int(p.ram_bytes), p.machine)
     boot = guest_memory(p.replace(touched_bytes=0.0) if p.touched_freed else p, rng)
-    life = GuestMemory(memory_map, boot.used, boot.nonzero)
+    free = FreeMemory(memory_map, boot.used, boot.nonzero)
     if p.touched_freed:
-        life.end(life.fill(int(p.touched_bytes // PAGE_BYTES), written=p.touched_content))
-    life.pin(p.fragmentation_frac, rng)
-    free = FreeMemory(life.lists, memory_map)
+        free.end(free.fill(int(p.touched_bytes // PAGE_BYTES), written=p.touched_content))
+    free.pin(p.fragmentation_frac, rng)
     stale, size = layout(p).stale
     for zone in free.zones:
         _shuffle(free.lists, int(zone), (memory_map.pfn_of(stale), size), rng)
-    boot.nonzero[: life.nonzero.size] = life.nonzero  # the firmware's pages behind them are zero
+    boot.nonzero[: free.nonzero.size] = free.nonzero  # the firmware's pages behind them are zero
     return boot.nonzero, free
 
 

@@ -149,7 +149,11 @@ class Params(precopy.Params):
 
 
 def packets_per_s(p: Params) -> float:
-    """Frames per second of the offered load; IEEE 802.3: preamble, delimiter and gap take 20 bytes."""
+    """Frames per second of the offered load.
+
+    IEEE 802.3: preamble, delimiter and gap take 20 bytes a frame. 2013 Mbit/s of 64-byte frames are 3.93 Mpps of
+    frames alone, 3.00 Mpps on the wire.
+    """
     return p.line_rate_bits_per_s / 8 / (p.frame_bytes + (20 if p.line_rate_on_the_wire else 0))
 
 

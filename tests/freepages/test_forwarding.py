@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nfvlab.freepages.forwarding import Gaps, forward, frames_per_s, gaps_of
+from nfvlab.freepages.forwarding import Gaps, forward, gaps_of
+from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.units import ms, us
 
 
@@ -16,8 +17,9 @@ def run(*, syncs=(), stop=None, pause=0.0, rows=()):
 
 
 def test_the_talks_line_rate_read_both_ways():
-    assert frames_per_s(2013e6, 64, on_the_wire=False) == pytest.approx(3.93e6, rel=1e-3)
-    assert frames_per_s(2013e6, 64, on_the_wire=True) == pytest.approx(3.0e6, rel=2e-3)
+    talk = Params(line_rate_bits_per_s=2013e6, frame_bytes=64)
+    assert packets_per_s(talk.replace(line_rate_on_the_wire=False)) == pytest.approx(3.93e6, rel=1e-3)
+    assert packets_per_s(talk.replace(line_rate_on_the_wire=True)) == pytest.approx(3.0e6, rel=2e-3)
 
 
 def test_a_stop_loses_rate_times_pause_and_nothing_else():

@@ -162,10 +162,9 @@ class LowestZoneFirst(HintThread):
 
     def __post_init__(self):
         super().__post_init__()
-        lists = self.free
-        self.free = type(
+        self.free.__class__ = type(
             "Free", (FreeMemory,), {"zones": property(lambda f: np.arange(1, len(f.lists.live)))}
-        )(lists.lists, lists.memory_map)
+        )
 
 
 MUTANTS = {
