@@ -1,0 +1,1 @@
+"""Cache allocation (CAT) and code and data prioritisation (CDP)."""

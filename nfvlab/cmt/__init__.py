@@ -1,0 +1,1 @@
+"""Cache and memory-bandwidth monitoring (CMT, MBM)."""
