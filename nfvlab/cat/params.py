@@ -1,0 +1,43 @@
+"""The scenario of tenants who share a cache by masks, and the names of the outputs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nfvlab.llc.params import Cache, Tenant
+from nfvlab.params import ASSUMED, Problem, param
+
+OUTPUTS = {
+    "miss_frac": "misses per reference",
+    "data_miss_frac": "misses per data reference",
+    "code_miss_frac": "misses per code fetch",
+    "occupancy_bytes": "of the cache, lines that it filled",
+    "references_per_s": "references to the cache",
+    "bandwidth_bytes_per_s": "to and from memory: lines filled, and its modified lines written back",
+    "cpi_ratio": "cycles per instruction",
+    "packets_per_s": "packets forwarded",
+    "unit_ns": "mean time of one packet, or from a wake-up to the end of its work",
+    "unit_p99_ns": "99th percentile of that time",
+    "memory_wait_ns": "mean time that a miss waits for the memory channel",
+    "memory_busy_frac": "share of the time that the memory channel is busy",
+}
+PER_TENANT = tuple(name for name in OUTPUTS if not name.startswith("memory_"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params(Cache):
+    """Tenants with capacity bit masks on one last-level cache."""
+
+    tenants: tuple[Tenant, ...] = param(
+        (Tenant(workload="packets", skew_exponent=0.4), Tenant(workload="scan", parallelism_ratio=8.0)),
+        "who shares the cache, one class of service each",
+        domain=(1, 8),
+        source=ASSUMED,
+    )
+
+    def rules(self) -> Iterable[Problem]:
+        """The rules that bind several fields."""
+        yield from super().rules()
+        yield from self.mask_problems(self.tenants)
+
+
+__all__ = ["OUTPUTS", "PER_TENANT", "Params"]
