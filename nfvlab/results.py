@@ -80,6 +80,16 @@ def output(doc: str, claim: Claim) -> Any:
     return dataclasses.field(metadata={_KEY: (doc, claim)})
 
 
+def indexed(name: str, values: Any) -> dict[str, Any]:
+    """An output that has one value a tenant, as outputs of their own: "miss_frac[0]", "miss_frac[1]" …"""
+    return {f"{name}[{position}]": value for position, value in enumerate(values)}
+
+
+def field_of(name: str) -> str:
+    """The field that an output belongs to: "miss_frac" of "miss_frac[1]"."""
+    return name.partition("[")[0]
+
+
 def provenance(rng: np.random.Generator) -> int | str:
     """What a generator was seeded with: a number, or "number/i/j" for the j-th child of its i-th child."""
     if not isinstance(rng, np.random.Generator):
@@ -122,7 +132,10 @@ class _Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Theory(_Result):
-    """Base of what `analyze` returns: outputs with their claims; other fields (curves) are not compared."""
+    """Base of what `analyze` returns: outputs with their claims; other fields (curves) are not compared.
+
+    An output that holds a tuple (one value a tenant) counts as so many outputs, see `indexed`.
+    """
 
     params: Params
     version: str = __version__
@@ -138,12 +151,16 @@ class Theory(_Result):
 
     def claim(self, name: str) -> Claim:
         """What is claimed of output `name`; override it to claim less for some scenarios."""
-        return type(self).__dataclass_fields__[name].metadata[_KEY][1]
+        return type(self).__dataclass_fields__[field_of(name)].metadata[_KEY][1]
 
     def outputs(self) -> dict[str, tuple[float, Claim]]:
         """Value and claim of every output; NaN says that there is no such value."""
-        names = [field.name for field in dataclasses.fields(self) if _KEY in field.metadata]
-        return {name: (float(getattr(self, name)), self.claim(name)) for name in names}
+        values: dict[str, float] = {}
+        for field in dataclasses.fields(self):
+            if _KEY in field.metadata:
+                value = getattr(self, field.name)
+                values |= indexed(field.name, value) if isinstance(value, tuple) else {field.name: value}
+        return {name: (float(value), self.claim(name)) for name, value in values.items()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """One row an output: output, value, claim, where, doc."""
@@ -154,7 +171,10 @@ class Theory(_Result):
             for field in dataclasses.fields(self)
             if _KEY in field.metadata
         }
-        rows = [(name, x, str(claim), claim.where, docs[name]) for name, (x, claim) in self.outputs().items()]
+        rows = [
+            (name, x, str(claim), claim.where, docs[field_of(name)])
+            for name, (x, claim) in self.outputs().items()
+        ]
         return pd.DataFrame(rows, columns=["output", "value", "claim", "where", "doc"])
 
     def source_line(self) -> str:
@@ -171,7 +191,7 @@ class Theory(_Result):
                 "claim": claim.words(name),
                 "where": claim.where,
             }
-            rows.append({**row, "meaning": fields[name].metadata[_KEY][0]})
+            rows.append({**row, "meaning": fields[field_of(name)].metadata[_KEY][0]})
         return rows
 
 

@@ -84,7 +84,8 @@ SUFFIXES: dict[str, Dimension] = {
 
 def dimension(name: str) -> Dimension:
     """The dimension a name declares by its longest known suffix; `UnknownUnit` if it declares none."""
-    matches = [suffix for suffix in SUFFIXES if f"_{name}".endswith(suffix)]
+    stem = f"_{name.partition('[')[0]}"  # "miss_frac[1]" is one of several
+    matches = [suffix for suffix in SUFFIXES if stem.endswith(suffix)]
     if not matches:
         raise UnknownUnit(
             f"{name!r} does not end in a known unit; known suffixes: {' '.join(sorted(SUFFIXES))}"

@@ -56,6 +56,30 @@ def test_a_tolerance_says_where_it_was_measured():
 # --- theory
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shares(results.Theory):
+    """A theory with one value a tenant."""
+
+    miss_frac: tuple[float, ...] = output("misses per reference", approx(rel=0.1, where="here"))
+    busy_frac: float = output("busy", exact())
+
+    def claim(self, name):
+        return exact() if name == "miss_frac[1]" else super().claim(name)
+
+
+def test_an_output_that_holds_a_tuple_is_one_output_a_tenant():
+    theory = Shares(params=P, miss_frac=(0.25, 0.5), busy_frac=1.0)
+    assert {name: value for name, (value, _) in theory.outputs().items()} == {
+        "miss_frac[0]": 0.25,
+        "miss_frac[1]": 0.5,
+        "busy_frac": 1.0,
+    }
+    assert [claim.kind for _, claim in theory.outputs().values()] == ["approx", "exact", "exact"]
+    assert list(theory.to_frame()["doc"]) == ["misses per reference"] * 2 + ["busy"]
+    assert "miss_frac[1] 50 %" in repr(theory) and "miss_frac[1]" in theory._repr_html_()
+    assert results.field_of("miss_frac[1]") == "miss_frac" and results.field_of("busy_frac") == "busy_frac"
+
+
 def test_outputs_are_floats_with_claims_and_leave_curves_out():
     assert curve().outputs() == {"total_time_ns": (1e9, exact()), "sent_bytes": (5.0, lower())}
     assert all(type(value) is float for value, _ in curve().outputs().values())

@@ -127,3 +127,8 @@ def test_axis_and_words_agree_on_the_unit(name, value):
 
 def test_the_module_needs_the_standard_library_only():
     assert not hasattr(units, "np")
+
+
+def test_one_of_several_has_the_unit_of_all():
+    assert units.dimension("miss_frac[3]") is units.dimension("miss_frac")
+    assert units.human("unit_ns[0]", 1500) == "1.5 µs"
