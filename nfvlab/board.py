@@ -25,6 +25,31 @@ _SHEET = """<style>
 .nfvlab-check { width:100%; margin:0; }
 .nfvlab-heading .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;
   border-bottom:1px solid var(--jp-border-color2,#d5dbe1); }
+.nfvlab-table { overflow:visible; width:100%; margin:0 0 6px; }
+.nfvlab-table .nfvlab-row { min-height:40px; align-items:flex-start; }
+.nfvlab-table .widget-label, .nfvlab-ways-head b { flex:0 0 150px; width:150px; margin:0 8px 0 6px; }
+.nfvlab-mask { flex:1 1 auto; overflow:visible; margin:0; }
+.nfvlab-ways { width:100%; height:22px; overflow:visible; margin:0; border-right:1px solid #8a949e; }
+.nfvlab-ways .widget-toggle-button { flex:1 1 0; width:auto; min-width:0; height:22px; margin:0; padding:0;
+  border:1px solid #8a949e; border-right:0; border-radius:0; background:#fff; box-shadow:none; }
+.nfvlab-ways .widget-toggle-button.mod-active { background:#0173b2; box-shadow:none; }
+.nfvlab-part1 .widget-toggle-button.mod-active { background:#de8f05; }
+.nfvlab-part2 .widget-toggle-button.mod-active { background:#029e73; }
+.nfvlab-part3 .widget-toggle-button.mod-active { background:#cc78bc; }
+.nfvlab-part4 .widget-toggle-button.mod-active { background:#ca9161; }
+.nfvlab-part5 .widget-toggle-button.mod-active { background:#56b4e9; }
+.nfvlab-part6 .widget-toggle-button.mod-active { background:#949494; }
+.nfvlab-part7 .widget-toggle-button.mod-active { background:#d55e00; }
+.nfvlab-block { width:100%; height:16px; margin:0; }
+.nfvlab-block .slider-container { margin:0; height:16px; }
+.nfvlab-hex { flex:0 0 84px; width:84px; margin:0 0 0 10px; }
+.nfvlab-hex input { font-family:var(--jp-code-font-family,monospace); }
+.nfvlab-ways-head { display:flex; align-items:center; font-size:11px; color:var(--jp-ui-font-color2,#52606d); }
+.nfvlab-ways-head b { font-weight:400; text-align:right; }
+.nfvlab-ways-head div { flex:1 1 auto; display:flex; }
+.nfvlab-ways-head span { flex:1 1 0; text-align:center; font-variant-numeric:tabular-nums; }
+.nfvlab-ways-head .nfvlab-marked { background:#e3e8ee; border-radius:3px; }
+.nfvlab-ways-head i { flex:0 0 84px; width:84px; margin-left:10px; font-style:normal; }
 .nfvlab-more { display:grid; grid-template-columns:repeat(auto-fill,minmax(330px,1fr)); column-gap:26px;
   overflow:visible; }
 .nfvlab-tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(132px,max-content)); gap:2px 22px;
@@ -56,12 +81,12 @@ class Board:
 
     def __init__(
         self,
-        groups: Mapping[str, Sequence[ipw.Widget]],
         presets: Sequence[str],
         *,
         size: tuple[int, int],
         choose: Callable[[str], None],
         reset: Callable[[], None],
+        actions: Mapping[str, Callable[[], None]],
         more: Callable[[], Sequence[ipw.Widget]] | None,
     ) -> None:
         self.size, self._fill = size, more
@@ -76,15 +101,26 @@ class Board:
         self.bar = ipw.IntProgress(min=0, max=100, tooltip="Monte Carlo progress")
         self.bar.layout.visibility = "hidden"
         self._state: tuple[bytes, str, Mapping[str, str]] = (b"", "", {})
-        self.root = self._arrange(groups)
+        self.top = ipw.HBox([self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
+        self.controls = ipw.Box([self.top.add_class("nfvlab-top")]).add_class("nfvlab-controls")
+        self.buttons = [_button(name, action) for name, action in actions.items()]
+        self.head = ipw.HTML()
+        self.table = ipw.VBox().add_class("nfvlab-table")
+        self.root = self._arrange()
 
-    def _arrange(self, groups: Mapping[str, Sequence[ipw.Widget]]) -> ipw.Box:
-        top = ipw.HBox([self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
-        boxes = [top.add_class("nfvlab-top")]
+    def arrange(self, groups: Mapping[str, Sequence[ipw.Widget]], table: Sequence[ipw.Widget] = ()) -> None:
+        """Put controls in their groups, and rows of masks into the table above the picture."""
+        boxes = []
         for title, members in groups.items():
             heading = [ipw.HTML(escape(title)).add_class("nfvlab-heading")] if title else []
             boxes.append(ipw.VBox([*heading, *members]).add_class("nfvlab-group"))
-        controls = ipw.Box(boxes).add_class("nfvlab-controls")
+        self.controls.children = (self.top, *boxes)
+        self.table.children = (self.head, *table, ipw.HBox(self.buttons)) if table else ()
+        self.table.layout.display = None if table else "none"
+        if self.more.children:
+            self.more.children = tuple(self._fill())
+
+    def _arrange(self) -> ipw.Box:
         foot = ipw.HBox(
             [
                 self.status.add_class("nfvlab-status"),
@@ -92,7 +128,8 @@ class Board:
                 self.links.add_class("nfvlab-links"),
             ]
         ).add_class("nfvlab-foot")
-        stage = ipw.VBox([self.picture.add_class("nfvlab-picture"), foot]).add_class("nfvlab-stage")
+        stage = ipw.VBox([self.table, self.picture.add_class("nfvlab-picture"), foot])
+        stage.add_class("nfvlab-stage")
         self.more = ipw.Box().add_class("nfvlab-more")
         folds = [(self.more, "More parameters")] if self._fill else []
         folds.append((self.code.add_class("nfvlab-code"), "Python"))
@@ -101,7 +138,7 @@ class Board:
         self.fold = fold.add_class("nfvlab-wide")
         sheet = ipw.HTML(_SHEET)
         sheet.layout.display = "none"
-        return ipw.Box([sheet, controls, stage, self.fold]).add_class("nfvlab-panel")
+        return ipw.Box([sheet, self.controls, stage, self.fold]).add_class("nfvlab-panel")
 
     def _opened(self, change: Any) -> None:
         if self._fill and change["new"] == 0 and not self.more.children:
@@ -166,6 +203,13 @@ class Board:
     def python(self, source: str) -> None:
         """The code that reproduces the present state."""
         self.code.value = f'<pre tabindex="0" aria-label="Python code">{escape(source)}</pre>'
+
+
+def _button(name: str, action: Callable[[], None]) -> ipw.Button:
+    made = ipw.Button(description=name, tooltip=name)
+    made.layout.width = "auto"
+    made.on_click(lambda _: action())
+    return made
 
 
 def _tile(key: str, value: str) -> str:

@@ -10,15 +10,17 @@ from . import style, units
 from .literals import parse
 from .specs import Spec
 
-Changed = Callable[[str, Any], None]
-Refused = Callable[[str, str, str], None]  # field, what was typed, why not
+Changed = Callable[[Any], None]
+Refused = Callable[[str], None]  # why what was typed is not understood
 
 
 class Control:
     """One field's row of widgets; `put` shows a value without calling back."""
 
-    def __init__(self, spec: Spec, changed: Changed, refused: Refused, label: str | None = None) -> None:
-        self.spec, self.changed, self.refused = spec, changed, refused
+    def __init__(
+        self, spec: Spec, changed: Changed, refused: Refused, label: str | None = None, place: str = ""
+    ) -> None:
+        self.spec, self.changed, self.refused, self.place = spec, changed, refused, place
         self.label = label or style.words(spec.name)
         self._quiet = False
         self.value = spec.default
@@ -37,7 +39,7 @@ class Control:
     def _tell(self, value: Any) -> None:
         if not self._quiet:
             self.value = value
-            self.changed(self.spec.name, value)
+            self.changed(value)
 
     def _make(self) -> list[ipw.Widget]:
         raise NotImplementedError(self.spec.kind)
@@ -46,13 +48,13 @@ class Control:
         raise NotImplementedError(self.spec.kind)
 
     def hint(self) -> str:
-        """Accessible name and tooltip: the label, the unit, what it is, what is typical."""
+        """Accessible name and tooltip: whose it is, the label, the unit, what it is, what is typical."""
         unit = ""
         if self.spec.dimension:
             low, high = self.spec.typical
             middle = math.sqrt(low * high) if self.spec.log else high
             unit = units.axis_unit(self.spec.name, (middle,))[1]
-        name = f"{self.label}, {unit}" if unit else self.label
+        name = f"{self.place} {self.label}".strip() + (f", {unit}" if unit else "")
         typical = f" (typical: {self.spec.span(self.spec.typical)})" if self.spec.dimension else ""
         return f"{name}: {self.spec.doc}{typical}"
 
@@ -91,7 +93,7 @@ class Quantity(Control):
         try:
             value = parse(self.spec, change["new"], self.value)
         except ValueError as error:
-            self.refused(self.spec.name, change["new"], str(error))
+            self.refused(str(error))
             return
         self.put(value)
         self._tell(value)
@@ -126,10 +128,12 @@ class Choice(Control):
         self.menu.value = value
 
 
-def control(spec: Spec, changed: Changed, refused: Refused, label: str | None = None) -> Control:
-    """The control for a field, shown at its default."""
+def control(
+    spec: Spec, changed: Changed, refused: Refused, label: str | None = None, place: str = ""
+) -> Control:
+    """The control for a field, shown at its default; `place` says which of several parts it belongs to."""
     kind = Switch if spec.kind is bool else Choice if spec.kind is str else Quantity
-    made = kind(spec, changed, refused, label)
+    made = kind(spec, changed, refused, label, place)
     made.put(spec.default)
     return made
 

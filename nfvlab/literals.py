@@ -28,6 +28,8 @@ def parse(spec: Spec, text: str, present: float) -> float | int:
 
     Raises `ValueError` with the rule and an example. Whether the value is allowed is for `Params` to say.
     """
+    if spec.dimension is units.SUFFIXES["_mask"]:
+        return _mask(text)
     example = units.human(spec.name, spec.default)
     match = re.fullmatch(r"\s*([-+]?[\d_]*\.?\d+(?:e[-+]?\d+)?|[-+]?\d+\.)\s*(.*?)\s*", text, re.IGNORECASE)
     if not match:
@@ -51,6 +53,14 @@ def parse(spec: Spec, text: str, present: float) -> float | int:
     return value
 
 
+def _mask(text: str) -> int:
+    """A bit mask as resctrl writes it, hexadecimal with or without 0x."""
+    digits = text.strip().lower().removeprefix("0x")
+    if not re.fullmatch("[0-9a-f]{1,8}", digits):
+        raise ValueError(f"{text.strip()[:40]!r} is not a mask; write hexadecimal digits, for example 'ff0'")
+    return int(digits, 16)
+
+
 def literal(spec: Spec, value: Any) -> tuple[str, set[str]]:
     """Python text that evaluates to exactly this value, and the imports it needs."""
     if isinstance(value, tuple):
@@ -62,6 +72,8 @@ def literal(spec: Spec, value: Any) -> tuple[str, set[str]]:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})", names
     if spec.dimension is None or not isinstance(value, int | float):
         return repr(value), set()
+    if spec.dimension is units.SUFFIXES["_mask"]:
+        return hex(value), set()
     for name in _CONSTANTS.get(spec.dimension.unit, ()):
         unit = getattr(units, name)
         number = _short(value / unit)

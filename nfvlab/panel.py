@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
-from . import montecarlo, style, units
+from . import masks, montecarlo, nested, units
 from .board import Board
 from .controls import Control, control
 from .export import as_csv, as_python, as_text
 from .params import ParamError, Params
 from .picture import Picture
-from .specs import Problem
+from .sections import Sections, is_mask, part_of
+from .specs import Problem, Spec
 
 REST_S = 0.3  # without a change before the Monte Carlo starts
 _worker = ThreadPoolExecutor(
@@ -41,41 +43,42 @@ class Panel:
         n: int,
         labels: Mapping[str, str],
     ) -> None:
-        self.feature, self.presets, self.seed, self.n, self.labels = feature, dict(presets), seed, n, labels
+        self.feature, self.presets, self.seed, self.n = feature, dict(presets), seed, n
         self.name = feature.__name__.rsplit(".", 1)[-1]
         self.preset = next(iter(self.presets))
-        self.params = self.presets[self.preset]
-        self.values = {name: getattr(self.params, name) for name in self.params.specs()}
+        self._take(self.presets[self.preset])
         self.error: str | None = None
         self.samples: Any | None = None
         self.controls: dict[str, Control] = {}
         self._task: asyncio.Task | None = None
+        self._shown: tuple = ()
         self.picture = picture(self.params)
-        rows = {title: [self._control(name).row for name in names] for title, names in groups.items()}
-        rest = [name for name, spec in self.params.specs().items() if spec.kind is not tuple]
-        rest = [name for name in rest if name not in self.controls]
-        size = tuple(round(100 * inches) for inches in self.picture.size)
+        self.sections = Sections(groups, labels, self.picture.relevant)
         self.board = Board(
-            rows,
             list(self.presets),
-            size=size,
+            size=tuple(round(100 * inches) for inches in self.picture.size),
             choose=self.choose,
             reset=self.reset,
-            more=(lambda: [self._control(name).row for name in rest]) if rest else None,
+            actions={name: partial(self._act, act) for name, act in self.picture.actions.items()},
+            more=self._more if any(self.sections.rest(p) for p in self.presets.values()) else None,
         )
+        self._arrange()
         self.refresh()
 
     # The state
 
     def set(self, **changes: Any) -> None:
-        """Set fields as their controls would; a value or rule that is broken is shown in the panel."""
-        unknown = [name for name in changes if name not in self.values]
+        """Set fields, by name or path, as their controls would; a rule that is broken is shown in the panel."""
+        unknown = [path for path in changes if path not in self.values]
         if unknown:
-            self.params.replace(**{name: changes[name] for name in unknown})  # raises, with the nearest name
+            self.params.replace(**{path: changes[path] for path in unknown})  # raises, with the nearest name
+            raise KeyError(
+                f"{unknown[0]!r} holds several fields; set one of them, such as {self._example()!r}"
+            )
         self.values.update(changes)
-        for name in changes:
-            if name in self.controls and self.params.specs()[name].check(changes[name])[1] is None:
-                self.controls[name].put(changes[name])
+        for path in changes:
+            if path in self.controls and self.specs[path].check(changes[path])[1] is None:
+                self.controls[path].put(changes[path])
         self.refresh()
 
     def choose(self, preset: str) -> None:
@@ -85,18 +88,38 @@ class Panel:
         if self.board.preset.value != preset:
             self.board.preset.value = preset  # which calls back
             return
-        self.preset, base = preset, self.presets[preset]
-        self.set(**{name: getattr(base, name) for name in self.values})
+        self.preset = preset
+        self._show(self.presets[preset])
 
     def reset(self) -> None:
         """Back to the chosen scenario."""
         self.choose(self.preset)
 
+    def _show(self, p: Params) -> None:
+        """Start from a scenario, which may have other parts than the last."""
+        self._take(p)
+        self._arrange()
+        self.set(**self.values)
+
+    def _take(self, p: Params) -> None:
+        found = list(nested.leaves(p))
+        self.params = self.shape = p
+        self.values = {leaf.path: leaf.value for leaf in found}
+        self.specs: dict[str, Spec] = {leaf.path: leaf.spec for leaf in found}
+
+    def _act(self, action: Callable[[Params], Params]) -> None:
+        """What a button of the picture does: from the present scenario to another."""
+        if not self.error:
+            self._show(action(self.params))
+
+    def _example(self) -> str:
+        return next((path for path in self.values if "[" in path), next(iter(self.values)))
+
     def refresh(self) -> None:
         """Bring everything up to date with `values`: the theory now, the Monte Carlo after a rest."""
         self._cancel()
         try:
-            params = type(self.params)(**self.values)
+            params = nested.build(self.shape, self.values)
         except ParamError as error:
             self._complain(
                 "These values break a rule", [self._explain(problem) for problem in error.problems]
@@ -105,6 +128,7 @@ class Panel:
         with self._reported("The model failed"):
             theory = self.feature.analyze(params)
             self.params, self.theory, self.samples, self.error = params, theory, None, None
+            self._arrange()
             self._draw()
         self.board.python(as_python(self.feature, params, seed=self.seed, n=self.n))
         self.board.offer({})
@@ -187,16 +211,16 @@ class Panel:
         self.board.say(f"{heading}. The picture is of the last good state.")
         self.board.python("".join(f"# {heading}: {problem}\n" for problem in problems))
 
-    def _refused(self, name: str, typed: str, why: str) -> None:
+    def _refused(self, path: str, why: str) -> None:
         self._cancel()
-        self._complain(f"{self._label(name)}: not understood", [why])
+        self._complain(f"{self._full_label(path)}: not understood", [why])
 
     def _explain(self, problem: Problem) -> str:
-        value, name = problem.value, problem.field
+        value, path = problem.value, nested.path_of(problem)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        known = number and name in self.params.specs() and math.isfinite(value)
-        shown = units.human(name, value) if known else repr(value)
-        return f"{self._label(name)} ({name}) is {shown}: {problem.rule}; {problem.remedy}."
+        known = number and path in self.values and math.isfinite(value)
+        shown = units.human(problem.field, value) if known else repr(value)
+        return f"{self._full_label(path)} ({path}) is {shown}: {problem.rule}; {problem.remedy}."
 
     @contextmanager
     def _reported(self, heading: str) -> Iterator[None]:
@@ -207,18 +231,43 @@ class Panel:
             self._complain(heading, [f"{type(error).__name__}: {error}"])
             raise
 
-    def _label(self, name: str) -> str:
-        return self.labels.get(name) or style.words(name)
+    # The controls
 
-    def _control(self, name: str) -> Control:
-        if name not in self.controls:
-            spec = self.params.specs()[name]
-            self.controls[name] = control(spec, self._changed, self._refused, self.labels.get(name))
-            self.controls[name].put(self.values[name])
-        return self.controls[name]
+    def _full_label(self, path: str) -> str:
+        place, label = self.sections.place(path), self.sections.label(path)
+        return label if label.startswith(place) else f"{place}: {label}"
 
-    def _changed(self, name: str, value: Any) -> None:
-        self.values[name] = value
+    def _arrange(self) -> None:
+        """Show the controls that this scenario uses; nothing moves while they are the same."""
+        p = self.params
+        wanted = (self.sections.front(p), self.sections.masks(p), self.sections.rest(p))
+        if wanted != self._shown:
+            self._shown = wanted
+            groups = {title: [self._row(path) for path in paths] for title, paths in wanted[0].items()}
+            self.board.arrange(groups, [self._row(path) for path in wanted[1]])
+        if wanted[1]:
+            bits, marked, name = self.picture.ways(p)
+            self.board.head.value = masks.head(bits, marked, name)
+            for path in wanted[1]:
+                self.controls[path].frame(bits)
+
+    def _more(self) -> list[Any]:
+        return [self._row(path) for path in self.sections.rest(self.params)]
+
+    def _row(self, path: str) -> Any:
+        if path not in self.controls:
+            label, place = self.sections.label(path), self.sections.place(path)
+            make = masks.MaskRow if is_mask(path) else control
+            made = make(
+                self.specs[path], partial(self._changed, path), partial(self._refused, path), label, place
+            )
+            made.put(self.values[path])
+            made.row.add_class(f"nfvlab-part{part_of(path)}")
+            self.controls[path] = made
+        return self.controls[path].row
+
+    def _changed(self, path: str, value: Any) -> None:
+        self.values[path] = value
         self.refresh()
 
     # Display

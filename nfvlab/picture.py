@@ -1,7 +1,7 @@
 """Picture: the base of a feature's live picture, drawn by a panel while its sliders move."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Picture:
     size = (7.6, 4.4)  # inches; a hundred CSS pixels each on the page
     dpi = 120  # of the picture on the page, drawn a little larger than shown so that it stays crisp
     keys: tuple[str, ...] = ()  # the outputs in the headline; all of them if empty
+    actions: Mapping[str, Callable[[Any], Any]] = {}  # buttons: from the present scenario to another
     title = ""  # what the picture is, for its alternative text; the class docstring's first line if empty
 
     def __init__(self, p: Any) -> None:
@@ -69,6 +70,14 @@ class Picture:
         what = self.title or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0].rstrip(".")
         results = "; ".join(f"{key} {value}" for key, value in self.headline(p, theory, samples).items())
         return f"{what}. {results}." if results else f"{what}."
+
+    def relevant(self, p: Any, path: str) -> bool:
+        """Whether a scenario uses a field (by its path); a panel shows no control of one that it does not."""
+        return True
+
+    def ways(self, p: Any) -> tuple[int, int, str]:
+        """Bits of a mask, the bits set apart in the head of a panel's table, and what these are."""
+        return 32, 0, ""
 
     # What it may use
 

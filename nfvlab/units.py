@@ -74,7 +74,7 @@ SUFFIXES: dict[str, Dimension] = {
     "_order": _plain("buddy order (2^order pages)"),
     "_exponent": _plain("exponent"),
     "_level": _plain("level"),
-    "_mask": _plain("bit mask"),
+    "_mask": Dimension("bit mask", "", ((1, ""),)),
     **{
         f"_{noun}": Dimension(f"number of {noun}", noun, _multiples(noun), whole=1e4)
         for noun in (*_HARDWARE, *_TRAFFIC)
@@ -105,6 +105,8 @@ def human(name: str, value: float) -> str:
     number = float(value)
     if math.isnan(number):
         return "undefined"
+    if dim is SUFFIXES["_mask"] and math.isfinite(number):
+        return f"{int(value):#x}"
     factor, label = dim.step(abs(number)) if math.isfinite(number) else dim.steps[0]
     if math.isinf(number):
         digits = "∞" if number > 0 else "-∞"
