@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.jit import inlined, jit, prefetch
 
 CODE, WRITE, IO = 1, 2, 4  # bits of an access's kind
 LINE_BYTES = 64
@@ -33,7 +33,9 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _EMPTY = np.uint64((1 << 59) - 1)  # line addresses have 58 bits
 _MIX = (np.uint64(0x9E3779B1), np.uint64(0x85EBCA77), np.uint64(0xC2B2AE3D))  # primes: no product overflows
-_BLOCK = 256
+_BLOCK = 256  # accesses whose sets are found before they are made
+_AHEAD = 8  # accesses between asking for a set and needing it
+_PER_LINE = 8  # entries of a row in a cache line of this machine
 
 
 class Cache(NamedTuple):
@@ -180,7 +182,7 @@ def check_stream(address, class_id, kind, *, classes: int) -> tuple[np.ndarray, 
     return tuple(made)
 
 
-@jit
+@inlined
 def set_of(line, sets, hashed):
     """The set (uint64) of a line address, of `sets` (uint64)."""
     if not hashed:
@@ -190,7 +192,7 @@ def set_of(line, sets, hashed):
     return ((mixed ^ mixed >> _HALF) & _LOW) * sets >> _HALF
 
 
-@jit
+@inlined
 def touch(cache, s, line, mask, rmid, write, fills, write_backs):
     """One access to a line of set s: its recency rank if it hits, else MISS or MISS_DIRTY; counts the traffic."""
     rows = cache.rows
@@ -213,7 +215,7 @@ def touch(cache, s, line, mask, rmid, write, fills, write_backs):
     return _fill(cache, s, way, rmid, write, fills, write_backs)
 
 
-@jit
+@inlined
 def _lead(rows, s, rank, entry):
     """Put an entry first, in place of the one at this rank."""
     for j in range(rank + 1):
@@ -222,7 +224,7 @@ def _lead(rows, s, rank, entry):
         entry = passed
 
 
-@jit
+@inlined
 def _fill(cache, s, way, rmid, write, fills, write_backs):
     """Change a way's tags for its new line: MISS, or MISS_DIRTY if the old one is written back."""
     result = MISS
@@ -254,7 +256,7 @@ def _run(cache, address, class_id, kind, masks, rmids, every, start, stop, flags
     write_backs = np.zeros(cache.occupancy.size, dtype=np.int64)
     snapshots = np.zeros((n // every, cache.occupancy.size), dtype=np.int64)
     position = np.empty(_BLOCK, dtype=np.int64)
-    where = np.empty(_BLOCK, dtype=np.int64)
+    where = np.zeros(_BLOCK + _AHEAD, dtype=np.int64)
     at = 0
     while at < n:
         end = min(n, at + _BLOCK, at // every * every + every)
@@ -265,6 +267,8 @@ def _run(cache, address, class_id, kind, masks, rmids, every, start, stop, flags
             where[count] = s
             count += start <= s < stop
         for k in range(count):
+            for column in range(0, ways, _PER_LINE):
+                prefetch(cache.rows, where[k + _AHEAD], column)
             i = position[k]
             c, code = class_id[i], kind[i] & CODE
             line, write = address[i] >> _LINE_SHIFT, kind[i] & WRITE != 0
