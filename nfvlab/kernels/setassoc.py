@@ -16,6 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nfvlab.kernels.jit import inlined, jit, prefetch
+from nfvlab.kernels.masks import check_class, check_integers, check_length, check_rules, widen
+
+__all__ = ["CODE", "IO", "LINE_BYTES", "MAX_WAYS", "WRITE", "Cache", "Counts", "access", "empty", "widen"]
 
 CODE, WRITE, IO = 1, 2, 4  # bits of an access's kind
 LINE_BYTES = 64
@@ -82,14 +85,6 @@ def empty(sets: int, ways: int, rmids: int, *, hashed: bool = False) -> Cache:
     )
 
 
-def widen(mask, contention):
-    """The mask, and all of the contention ways (those that I/O allocates into) if it has one of them.
-
-    Integers or arrays of them.
-    """
-    return mask | contention * ((mask & contention) != 0)
-
-
 def access(
     cache: Cache, address, class_id, kind, masks, rmid_of_class, every=0, *, hits=False, threads=1
 ) -> Counts:
@@ -102,8 +97,11 @@ def access(
     the sets; the result is the same to the bit. ValueError for a mask without ways or beyond them, unknown classes and
     RMIDs, unequal lengths.
     """
-    masks, rmids = check_rules(cache, masks, rmid_of_class)
-    address, class_id, kind = check_stream(address, class_id, kind, classes=len(masks))
+    masks, rmids = check_rules(masks, rmid_of_class, ways=cache.rows.shape[1], rmids=cache.occupancy.size)
+    address = check_integers("address", address, np.uint64)
+    class_id, kind = check_integers("class_id", class_id, np.uint8), check_integers("kind", kind, np.uint8)
+    check_length(address=address, class_id=class_id, kind=kind)
+    check_class(class_id, len(masks))
     sets = len(cache.rows)
     if every < 0:
         raise ValueError(f"every = {every}: must be a number of accesses, or 0 for no snapshots")
@@ -130,56 +128,6 @@ def _counts(arrays, flags) -> Counts:
     ranks, *rest = arrays
     misses, fills, write_backs, occupancy = rest
     return Counts(ranks.sum(axis=2), misses, ranks, fills, write_backs, occupancy, flags)
-
-
-def check_rules(cache: Cache, masks, rmid_of_class) -> tuple[np.ndarray, np.ndarray]:
-    """Masks as uint64[classes, 2] and RMIDs as int32[classes], or a ValueError."""
-    masks, rmids = np.asarray(masks), np.asarray(rmid_of_class)
-    ways, count = cache.rows.shape[1], cache.occupancy.size
-    if masks.ndim != 2 or masks.shape[1] != 2 or not 1 <= len(masks) <= 256 or masks.dtype.kind not in "ui":
-        raise ValueError(
-            f"masks of shape {masks.shape}: must be integers [classes, 2] (data, code), 1 to 256 classes"
-        )
-    for c, column in zip(*np.nonzero((masks <= 0) | (masks >= 1 << ways)), strict=True):
-        what, value = ("data", "code")[column], int(masks[c, column])
-        why = "needs a way to fill" if value == 0 else f"must lie within {(1 << ways) - 1:#x} ({ways} ways)"
-        raise ValueError(f"{what} mask {value:#x} of class {c}: {why}")
-    if rmids.shape != (len(masks),) or rmids.dtype.kind not in "ui":
-        raise ValueError(
-            f"rmid_of_class of shape {rmids.shape}: must be one integer for each of {len(masks)} classes"
-        )
-    for c in np.flatnonzero((rmids < 0) | (rmids >= count)):
-        raise ValueError(f"RMID {rmids[c]} of class {c}: the cache was made for RMIDs 0 to {count - 1}")
-    return masks.astype(np.uint64), rmids.astype(np.int32)
-
-
-def check_stream(address, class_id, kind, *, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Address uint64[n], class and kind uint8[n], or a ValueError."""
-    made = []
-    for name, values, dtype in (
-        ("address", address, np.uint64),
-        ("class_id", class_id, np.uint8),
-        ("kind", kind, np.uint8),
-    ):
-        values = np.asarray(values)
-        if values.ndim != 1 or (values.dtype.kind not in "ui" and values.size):
-            raise ValueError(
-                f"{name}: must be a one-dimensional array of integers, not {values.dtype}{values.shape}"
-            )
-        if (
-            values.dtype != dtype
-            and values.size
-            and not 0 <= values.min() <= values.max() <= np.iinfo(dtype).max
-        ):
-            raise ValueError(
-                f"{name} from {values.min()} to {values.max()}: must be 0 to {np.iinfo(dtype).max}"
-            )
-        made.append(np.ascontiguousarray(values, dtype=dtype))
-    if len({values.size for values in made}) > 1:
-        raise ValueError(f"address, class_id, kind: {[v.size for v in made]} items; must be of one length")
-    if made[1].size and made[1].max() >= classes:
-        raise ValueError(f"class_id {made[1].max()}: there are masks for classes 0 to {classes - 1}")
-    return tuple(made)
 
 
 @inlined
