@@ -1,0 +1,163 @@
+"""Groups that come and go, and RMIDs held beyond their end: how many are refused, how many wait in limbo.
+
+An RMID is a server of a loss system: a group that finds none free is refused and lost (Linux fs/resctrl/monitor.c,
+resctrl_find_free_rmid: EBUSY, or ENOSPC without one in limbo). It is held for the group's life, then in limbo for the
+time to get clean, then until the next check. With checks often compared to lives this is Erlang's loss formula, which
+holds for any distribution of the holding time (Sevastyanov, Theory of Probability and Its Applications 2 (1957) 104).
+
+With rare checks it is not: RMIDs come back in batches, and refusals pile up at the end of each interval. Then the
+interval is followed: by Erlang's law, the held ones are Poisson, cut off at the number of RMIDs, in its middle; right
+after the check they are fewer by half a batch. From there on Poisson starts take what is free, E min(free, started)
+exactly; groups in service end exponentially; what ends is due at the first check after it got clean. The mean number
+held after a check is the one that reproduces itself.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+_CELLS = 16
+_SMALL_BATCH = 0.1  # RMIDs given back at a check, below which checks are as good as continuous
+_NEGLIGIBLE = 1e-10
+_CLOSE = 1e-5  # of the RMIDs, by which the interval may miss itself
+
+
+class Churn(NamedTuple):
+    """Share of starts refused, mean number of RMIDs in limbo, mean number held by groups."""
+
+    refused_frac: float
+    limbo_count: float
+    busy_count: float
+
+
+def erlang_b(servers: int, load: float) -> float:
+    """Erlang's loss formula: the share lost by `servers` offered `load` (rate x holding time) by a Poisson process."""
+    if servers < 0 or not load >= 0:
+        raise ValueError(f"servers = {servers}, load = {load}: both are 0 or more")
+    if load == 0:
+        return 0.0 if servers else 1.0
+    if math.isinf(load):
+        return 1.0
+    return 1.0 / _states_below(servers, load).sum()
+
+
+def _states_below(top: int, load: float) -> np.ndarray:
+    """P(top - i) / P(top), i = 0..top, of a Poisson number of mean `load`."""
+    with np.errstate(over="ignore"):
+        return np.cumprod(np.concatenate([[1.0], np.arange(top, 0, -1) / load]))
+
+
+def churn(starts_per_s: float, lifetime_ns: float, clean_ns: float, check_ns: float, rmids: int) -> Churn:
+    """The long run of Poisson starts with exponential lives on `rmids` RMIDs.
+
+    `clean_ns` passes from a group's end until its occupancy is below the threshold (inf: never); checks are
+    `check_ns` apart. Without starts there is no share to refuse: NaN.
+    """
+    rate, hold = starts_per_s / 1e9, lifetime_ns + clean_ns + check_ns / 2
+    if not rate:
+        return Churn(math.nan, 0.0, 0.0)
+    if math.isinf(clean_ns):
+        return Churn(1.0, float(rmids), 0.0)  # one RMID after the other is lost
+    refused = erlang_b(rmids, rate * hold)
+    peak = erlang_b(rmids, rate * (hold + check_ns / 2))
+    if rate * (1 - refused) * check_ns < _SMALL_BATCH or peak < _NEGLIGIBLE:
+        taken = rate * (1 - refused)
+        return Churn(refused, taken * (clean_ns + check_ns / 2), taken * lifetime_ns)
+    return _Interval(rate, lifetime_ns, clean_ns, check_ns, rmids).settle()
+
+
+class _Interval:
+    """One interval between checks, in cells: it begins with `held` RMIDs and must end so."""
+
+    def __init__(self, rate, life, clean, check, rmids):
+        self.rate, self.life, self.check, self.rmids = rate, life, check, rmids
+        self.whole, late = divmod(clean, check)
+        early = check - late  # what ends until then is clean after `whole` more intervals
+        fine = np.linspace(0, 1, _CELLS + 1) ** 2  # denser at the beginning, when the free ones are taken
+        parts = [early * fine] if late == 0 else [early * fine, early + late * fine[1:]]
+        self.edges = np.concatenate(parts)
+        middle = (self.edges[1:] + self.edges[:-1]) / 2
+        self.late = middle > early
+        self.wait = (self.whole + 1 + self.late) * check - middle
+        self.started = _poisson_tails(rate * self.edges, rmids)
+        self.decay = np.exp(-np.diff(self.edges) / life)
+        age = self.edges[:, None] - self.edges[None, 1:]
+        self.remains = np.where(age >= 0, np.exp(-np.maximum(age, 0) / life), 0.0)  # of a cell's, by edge
+        self.survives = np.exp(-self.edges / life)
+        self.batch, self.flows = 0.0, None
+
+    def settle(self) -> Churn:
+        """The interval that reproduces itself: the root over the load that stands for the number held."""
+        low = high = math.log(self.rate * (self.life + self.whole * self.check + self.check / _CELLS))
+        step = 0.5
+        while self._gain(low) < 0:
+            low, step = low - step, 2 * step
+        while self._gain(high) > 0:
+            low, high, step = high, high + step, 2 * step
+        _root(self._gain, low, high, within=_CLOSE * self.rmids)
+        taken, ends = self.flows
+        through = taken.sum() / self.check
+        refused = min(max(1 - through / self.rate, 0.0), 1.0)
+        return Churn(refused, float((ends * self.wait).sum() / self.check), through * self.life)
+
+    def _gain(self, log_load):
+        """RMIDs held after the next check less those held after this one; the flows and the batch are kept."""
+        for _ in range(4):
+            taken, ends, again, held = self._follow(math.exp(log_load), self.batch)
+            before, self.batch = self.batch, float(taken.sum())
+            if abs(self.batch - before) < _CLOSE * self.rmids:
+                break
+        self.flows = taken, ends
+        return float(again - held)
+
+    def _follow(self, load, batch):
+        """(taken, ended) by cell, RMIDs held after the next check, and after this one."""
+        top = max(self.rmids - batch / 2, 0.0)
+        whole, part = int(top), top - int(top)
+        free = _at_least(self.rmids, whole, load)
+        if part:
+            free = (1 - part) * free + part * _at_least(self.rmids, whole + 1, load)
+        taken = np.diff(free @ self.started)
+        rate = taken / np.diff(self.edges)
+        stays = rate * self.life * (1 - self.decay)
+        since = self.remains @ stays
+        busy = since + since[-1] / -math.expm1(-self.check / self.life) * self.survives
+        ends = taken - np.diff(busy)
+        again = busy[-1] + self.whole * taken.sum() + ends[self.late].sum()
+        return taken, ends, again, self.rmids - free.sum()
+
+
+def _root(f: Callable[[float], float], low: float, high: float, within: float) -> float:
+    """Where f, positive at `low` and negative at `high`, is zero to `within`: false position, Illinois' rule."""
+    f_low, f_high, last = f(low), f(high), 0
+    for _ in range(60):
+        x = high - f_high * (high - low) / (f_high - f_low) if f_high != f_low else high
+        y = f(x)
+        if abs(y) < within or high - low < 1e-9:
+            break
+        if y > 0:
+            low, f_low, f_high = x, y, f_high / 2 if last > 0 else f_high
+        else:
+            high, f_high, f_low = x, y, f_low / 2 if last < 0 else f_low
+        last = 1 if y > 0 else -1
+    return x
+
+
+def _at_least(rmids: int, top: int, load: float) -> np.ndarray:
+    """P(j or more of the RMIDs are free), j = 1..rmids, if the held ones are Poisson(load) cut off at `top`."""
+    share = _states_below(top, load)
+    share = share / share.sum() if math.isfinite(share.sum()) else np.eye(1, top + 1, top)[0]
+    free = np.zeros(rmids + 1)
+    free[rmids - top :] = share  # by number free: rmids - top .. rmids
+    return np.cumsum(free[::-1])[::-1][1:]
+
+
+def _poisson_tails(means: np.ndarray, most: int) -> np.ndarray:
+    """P(X >= j), j = 1..most, for Poisson variables of these means: float64[most, means]."""
+    j = np.arange(most)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(j > 0, np.log(means) - np.log(np.maximum(j, 1)), -means)
+        below = np.cumsum(np.exp(np.cumsum(terms, axis=0)), axis=0)
+    return np.where(means > 0, np.clip(1 - below, 0.0, 1.0), 0.0)

@@ -1,0 +1,83 @@
+"""Bandwidth counters that go round, and parts that count wrong.
+
+A counter of b bits in units of u bytes turns once every 2^b u bytes. The kernel takes the difference of two readings
+modulo 2^b (Linux arch/x86/kernel/cpu/resctrl/monitor.c, mbm_overflow_count: both shifted left by 64 - b, subtracted,
+shifted back): right after one wrap, short by whole turns after more, and nothing shows it. No tenant moves more than
+memory can: 2^b u / bandwidth is safe for all. 24 bits of 64 KiB are a TiB; the kernel reads once a second.
+
+Some parts count too much or too little for RMIDs above a threshold (errata SKX99, BDF102). The kernel multiplies the
+count so far by a factor with 20 binary digits (mbm_cf_table, get_corrected_mbm_count), which it does not round again.
+"""
+
+import math
+from typing import NamedTuple
+
+from nfvlab.cmt.quantised import exceeds, mean_reading, unit_variance
+from nfvlab.llc.params import LINE_BYTES
+
+FACTOR_ONE = 1 << 20  # the factor's unit in mbm_cf_table
+_REACH = 9.0
+
+
+class Reading(NamedTuple):
+    """Bytes that one reading of a counter tells: its mean, and its mean squared distance from a target."""
+
+    mean: float
+    squared_error: float
+
+
+def turn_bytes(counter_bits: int, upscale_bytes: int) -> float:
+    """Bytes after which a counter is where it was."""
+    return float(2**counter_bits * upscale_bytes)
+
+
+def longest_interval_ns(counter_bits: int, upscale_bytes: int, bytes_per_s: float) -> float:
+    """Longest interval in which traffic of at most `bytes_per_s` cannot take the counter round twice."""
+    return turn_bytes(counter_bits, upscale_bytes) / bytes_per_s * 1e9
+
+
+def binary_factor(factor: float) -> float:
+    """A correction factor as the kernel holds it, with 20 binary digits."""
+    return math.floor(factor * FACTOR_ONE + 0.5) / FACTOR_ONE
+
+
+def modulo(mean: float, variance: float, turn: float, unit: float, target: float) -> Reading:
+    """X modulo `turn` for an X near normal on multiples of `unit`: mean, and mean squared distance from `target`."""
+    sd = math.sqrt(variance)
+    if sd > turn:  # anywhere in the turn
+        middle = (turn - unit) / 2
+        return Reading(middle, (middle - target) ** 2 + (turn**2 - unit**2) / 12)
+    low = max(math.floor((mean - _REACH * sd) / turn), 0)
+    high = math.ceil((mean + _REACH * sd) / turn)
+    turns = turns_squared = with_turns = 0.0  # E K, E K^2, E K (X - mean), for K turns beyond `low`
+    for m in range(low + 1, high + 1):
+        edge = m * turn - (unit / 2 if sd > 0 else 0.0)
+        share = exceeds(edge, mean, sd)
+        turns += share
+        turns_squared += (2 * (m - low) - 1) * share
+        if sd > 0:
+            with_turns += sd * math.exp(-0.5 * ((edge - mean) / sd) ** 2) / math.sqrt(2 * math.pi)
+    at = mean - low * turn
+    off = at - target
+    squared = variance + off**2 + turn**2 * turns_squared - 2 * turn * (with_turns + off * turns)
+    return Reading(at - turn * turns, max(squared, 0.0))
+
+
+def reading(
+    passed: float, variance: float, unit: int, bits: int, miscount: float, correction: float
+) -> Reading:
+    """Bytes told over an interval in which `passed` bytes go by (mean and variance), against these `passed`.
+
+    The counter counts 1 / miscount of them; the kernel multiplies by `correction`.
+    """
+    mean, variance = passed / miscount, variance / miscount**2
+    step = LINE_BYTES if miscount == 1 else 0
+    whole = unit_variance(mean, math.sqrt(variance), unit, step)
+    told = modulo(mean, variance + whole, turn_bytes(bits, unit), unit, passed / correction)
+    again = unit**2 / 6 if correction != 1 else 0.0  # the corrected total is cut to whole units once more
+    return Reading(correction * told.mean, correction**2 * told.squared_error + again)
+
+
+__all__ = [
+    "Reading", "binary_factor", "longest_interval_ns", "mean_reading", "modulo", "reading", "turn_bytes",
+]  # fmt: skip
