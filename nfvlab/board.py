@@ -26,7 +26,7 @@ _SHEET = """<style>
 .nfvlab-heading .widget-html-content { font-weight:600; margin:8px 0 2px; padding-bottom:2px;
   border-bottom:1px solid var(--jp-border-color2,#d5dbe1); }
 .nfvlab-table { overflow:visible; width:100%; margin:0 0 6px; }
-.nfvlab-table .nfvlab-row { min-height:40px; align-items:flex-start; }
+.nfvlab-table .nfvlab-row { min-height:43px; align-items:flex-start; }
 .nfvlab-table .widget-label, .nfvlab-ways-head b { flex:0 0 150px; width:150px; margin:0 8px 0 6px; }
 .nfvlab-mask { flex:1 1 auto; overflow:visible; margin:0; }
 .nfvlab-ways { width:100%; height:22px; overflow:visible; margin:0; border-right:1px solid #8a949e; }
@@ -40,7 +40,7 @@ _SHEET = """<style>
 .nfvlab-part5 .widget-toggle-button.mod-active { background:#56b4e9; }
 .nfvlab-part6 .widget-toggle-button.mod-active { background:#949494; }
 .nfvlab-part7 .widget-toggle-button.mod-active { background:#d55e00; }
-.nfvlab-block { width:100%; height:16px; margin:0; }
+.nfvlab-block { width:100%; height:16px; margin:3px 0 0; }
 .nfvlab-block .slider-container { margin:0; height:16px; }
 .nfvlab-hex { flex:0 0 84px; width:84px; margin:0 0 0 10px; }
 .nfvlab-hex input { font-family:var(--jp-code-font-family,monospace); }

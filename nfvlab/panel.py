@@ -69,16 +69,15 @@ class Panel:
 
     def set(self, **changes: Any) -> None:
         """Set fields, by name or path, as their controls would; a rule that is broken is shown in the panel."""
-        unknown = [path for path in changes if path not in self.values]
-        if unknown:
-            self.params.replace(**{path: changes[path] for path in unknown})  # raises, with the nearest name
-            raise KeyError(
-                f"{unknown[0]!r} holds several fields; set one of them, such as {self._example()!r}"
-            )
-        self.values.update(changes)
-        for path in changes:
-            if path in self.controls and self.specs[path].check(changes[path])[1] is None:
-                self.controls[path].put(changes[path])
+        whole = {name: value for name, value in changes.items() if name not in self.values}
+        if whole:  # all tenants at once, say; raises, with the nearest name, for what does not exist
+            self._take(self.params.replace(**whole))
+            self._arrange()
+        plain = {path: value for path, value in changes.items() if path not in whole}
+        self.values.update(plain)
+        for path, value in self.values.items() if whole else plain.items():
+            if path in self.controls and self.specs[path].check(value)[1] is None:
+                self.controls[path].put(value)
         self.refresh()
 
     def choose(self, preset: str) -> None:
@@ -111,9 +110,6 @@ class Panel:
         """What a button of the picture does: from the present scenario to another."""
         if not self.error:
             self._show(action(self.params))
-
-    def _example(self) -> str:
-        return next((path for path in self.values if "[" in path), next(iter(self.values)))
 
     def refresh(self) -> None:
         """Bring everything up to date with `values`: the theory now, the Monte Carlo after a rest."""

@@ -110,8 +110,13 @@ def style() -> Iterator[None]:
 
 
 def words(name: str) -> str:
-    """A field's name as a person writes it: `words("write_rate_per_s")` is "Write rate"."""
-    stem = name
+    """A field's name as a person writes it: `words("write_rate_per_s")` is "Write rate".
+
+    One of several is numbered from 1: `words("miss_frac[0]")` is "Miss 1".
+    """
+    stem, _, position = name.partition("[")
+    if position:
+        return f"{words(stem)} {int(position.rstrip(']')) + 1}"
     for suffix in sorted(units.SUFFIXES, key=len, reverse=True):
         if stem.endswith(suffix) and len(stem) > len(suffix):
             if suffix.lstrip("_") not in _NOUNS_KEPT:

@@ -223,3 +223,7 @@ def test_a_picture_without_show_says_what_is_missing():
 
     with pytest.raises(NotImplementedError, match=r"Bare\.show"):
         Bare(GOOD).draw(GOOD, toy.analyze(GOOD))
+
+
+def test_one_of_several_is_numbered():
+    assert figures.words("miss_frac[0]") == "Miss 1" and figures.words("unit_ns[2]") == "Unit 3"
