@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nfvlab.llc.params import Cache, Tenant
+from nfvlab.cat.cbm import Cbm
+from nfvlab.llc.params import MAX_WAYS, Cache, Tenant
 from nfvlab.params import ASSUMED, Problem, param
 
 OUTPUTS = {
@@ -33,11 +34,33 @@ class Params(Cache):
         domain=(1, 8),
         source=ASSUMED,
     )
+    min_cbm_ways: int = param(
+        1,
+        "fewest ways of a mask (min_cbm_bits)",
+        domain=(1, MAX_WAYS),
+        typical=(1, 2),
+        source="Linux Documentation/filesystems/resctrl.rst",
+    )
+    sparse_masks: bool = param(
+        False, "a mask may have gaps (sparse_masks)", source="CPUID 0x10.1 ECX[3]: Linux resctrl.rst"
+    )
 
     def rules(self) -> Iterable[Problem]:
         """The rules that bind several fields."""
         yield from super().rules()
         yield from self.mask_problems(self.tenants)
+        for position, tenant in enumerate(self.tenants):
+            for name in ("data_mask", "code_mask") if self.cdp else ("data_mask",):
+                mask = Cbm(getattr(tenant, name), MAX_WAYS)
+                if not self.sparse_masks and not mask.contiguous:
+                    rule, remedy = (
+                        "must be one block of ways",
+                        "close the gap, or take a part with sparse_masks",
+                    )
+                    yield Problem(name, mask.mask, rule, remedy, f"tenants[{position}]")
+                if len(mask) < self.min_cbm_ways:
+                    rule = f"must have {self.min_cbm_ways} ways at least"
+                    yield Problem(name, mask.mask, rule, "add ways", f"tenants[{position}]")
 
 
 __all__ = ["OUTPUTS", "PER_TENANT", "Params"]
