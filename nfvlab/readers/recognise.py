@@ -1,0 +1,54 @@
+"""Which reader fits a file, by what is in it.
+
+Only the look of a file is judged here: a reader may still refuse what looked right at first.
+"""
+
+import os
+
+from nfvlab.readers.errors import ReaderError, printable
+from nfvlab.readers.files import load_text
+from nfvlab.readers.perf_line import guess_separator
+from nfvlab.readers.pqos_config import looks_like_config
+from nfvlab.readers.pqos_files import looks_like_csv, looks_like_xml
+from nfvlab.readers.pqos_text import looks_like_text
+from nfvlab.readers.resctrl_recording import SCHEMA
+from nfvlab.readers.resctrl_tar import is_tar
+
+#: {kind: what it is}, as a refusal lists them
+KINDS = {
+    "qemu": "query-migrate replies or a recorded migration of QEMU (JSON)",
+    "resctrl": "a resctrl directory, a tar of one, or what nfvlab record resctrl wrote",
+    "pqos": "pqos monitoring as text, CSV or XML",
+    "pqos-config": "the configuration that pqos -s prints",
+    "perf-stat": "perf stat -x, output",
+}
+
+
+def recognise(path: str | os.PathLike) -> str:
+    """The kind of a file or directory, a key of `KINDS`; `ReaderError` for one that nobody here knows."""
+    if os.path.isdir(path):
+        return "resctrl"
+    if os.path.isfile(path) and os.access(path, os.R_OK):
+        with open(path, "rb") as file:
+            if is_tar(file.read(262)):
+                return "resctrl"
+    text = load_text(path)
+    start = text.lstrip()[:4096]
+    if start.startswith(("{", "[")):
+        first = start.split("\n", 1)[0]
+        if f'"{SCHEMA}"' in first:
+            return "resctrl"
+        if '"counter-value"' in first:
+            raise ReaderError(path, 1, "perf stat -j (JSON)", "Record it with perf stat -x,")
+        return "qemu"
+    looks = {
+        "pqos": looks_like_xml(text) or looks_like_csv(text) or looks_like_text(text),
+        "pqos-config": looks_like_config(text),
+        "perf-stat": guess_separator(text) is not None,
+    }
+    kind = next((kind for kind, fits in looks.items() if fits), None)
+    if kind is None:
+        begin = printable(start.split("\n", 1)[0], 60)
+        known = "; ".join(KINDS.values())
+        raise ReaderError(path, 1, f"nothing known begins with {begin!r}", f"Known are: {known}")
+    return kind
