@@ -6,50 +6,63 @@ import numpy as np
 
 from nfvlab.kernels.masks import check_integers, check_length
 
-BEGIN, END = 8, 16  # bits of a kind, beside those of setassoc: first and last access of a unit of work
-AT = 32  # the gap is a time: the access is due then, or when the one before is done, whichever is later
+LAST, FIRST = 8, 16  # bits of a kind, beside those of setassoc: last and first access of a unit of work
+BANK_SHIFT = 6  # the two bits of a kind from here on choose among its agent's classes
+BANKS = 4
 
 
 class Agents(NamedTuple):
     """Who makes accesses: traits, streams, and how far they are (the last are changed in place)."""
 
-    class_id: np.ndarray  # uint8[agents]
+    class_id: np.ndarray  # uint8[agents, BANKS]: classes of its accesses
     hit_ns: np.ndarray  # float64[agents]
     parallelism: np.ndarray  # float64[agents]: misses that overlap, 1 or more
+    work_ns: np.ndarray  # float64[agents]: before the first access of a unit, unless that is of I/O
     address: np.ndarray  # uint64[agents, capacity], in bytes
-    kind: np.ndarray  # uint8[agents, capacity]: CODE | WRITE | IO | BEGIN | END | AT
-    gap_ns: np.ndarray  # float64[agents, capacity]
+    kind: np.ndarray  # uint8[agents, capacity]: CODE | WRITE | IO | LAST | FIRST | bank << BANK_SHIFT
+    gap_ns: (
+        np.ndarray
+    )  # float64[agents, capacity]: before an access; of a FIRST: from the last unit's due time
     length: np.ndarray  # int64[agents]: accesses in the stream
     position: np.ndarray  # int64[agents]: of them made
     clock_ns: np.ndarray  # float64[agents]: when the last access was done
+    unit_due_ns: np.ndarray  # float64[agents]: when its last unit was due
     begun_ns: np.ndarray  # float64[agents]: when the unit in work began; NaN: none is
     now_ns: np.ndarray  # float64[1]: up to when everything is done
 
 
-def idle(class_id, hit_ns, parallelism, *, capacity: int) -> Agents:
+def idle(class_id, hit_ns, parallelism, *, capacity: int, work_ns=0.0) -> Agents:
     """Agents at time 0 with empty streams that have room for `capacity` accesses each.
 
-    class_id, hit_ns, parallelism: one value an agent (hit_ns and parallelism may be one value for all).
+    class_id: one class an agent, or uint8[agents, BANKS], one for each bank of its kinds. hit_ns, parallelism, work_ns:
+    one value an agent, or one for all.
     """
-    class_id = check_integers("class_id", class_id, np.uint8)
-    agents = class_id.size
+    classes = np.asarray(class_id)
+    if classes.ndim == 1:
+        classes = np.repeat(classes[:, None], BANKS, axis=1)
+    if classes.ndim != 2 or classes.shape[1] != BANKS:
+        raise ValueError(f"class_id of shape {classes.shape}: must be one class an agent, or {BANKS} of them")
+    agents = len(classes)
+    classes = check_integers("class_id", classes.ravel(), np.uint8).reshape(classes.shape)
     if not agents or capacity < 1:
         raise ValueError(f"{agents} agents, capacity = {capacity}: must be 1 or more of each")
-    hits, overlap = (np.full(agents, value, dtype=np.float64) for value in (hit_ns, parallelism))
-    for name, values, least in (("hit_ns", hits, 0.0), ("parallelism", overlap, 1.0)):
+    traits = [np.full(agents, value, dtype=np.float64) for value in (hit_ns, parallelism, work_ns)]
+    for name, values, least in zip(
+        ("hit_ns", "parallelism", "work_ns"), traits, (0.0, 1.0, 0.0), strict=True
+    ):
         if not (np.isfinite(values) & (values >= least)).all():
             raise ValueError(f"{name} = {values.tolist()}: must be finite, and {least:g} or more")
     room = (agents, int(capacity))
     return Agents(
-        class_id,
-        hits,
-        overlap,
+        classes,
+        *traits,
         address=np.zeros(room, dtype=np.uint64),
         kind=np.zeros(room, dtype=np.uint8),
         gap_ns=np.zeros(room),
         length=np.zeros(agents, dtype=np.int64),
         position=np.zeros(agents, dtype=np.int64),
         clock_ns=np.zeros(agents),
+        unit_due_ns=np.zeros(agents),
         begun_ns=np.full(agents, np.nan),
         now_ns=np.zeros(1),
     )

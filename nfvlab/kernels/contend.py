@@ -6,21 +6,24 @@ misses overlap). The channel moves lines in order, each in a fixed time: a miss 
 the dirty line that it evicts, for which nobody waits. Accesses from I/O are posted: they take their agent no time, and
 their writes are of whole lines, which are not read from memory first.
 
-Between the marks BEGIN and END an agent works on a unit (a packet, a wake-up), whose time is kept: from when BEGIN is
-due, or with AT from when it is scheduled (so a wait for the agent counts), until END is done. Of agents due at the same
-time the first goes first.
+Work may come in units (packets, wake-ups), from FIRST to LAST: the gap of a FIRST is the period, a unit is due one
+period after the one before it, and an agent that is done earlier waits until then. A unit that the agent begins itself
+begins with its work, and its time counts from when it was due (so a wait for the agent counts); one that I/O begins,
+from when the agent comes to it. Of agents due at the same time the first goes first.
+
+The class of an access is one of its agent's, chosen by the top bits of its kind (see `agents`).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from nfvlab.kernels.agents import AT, BEGIN, END, Agents, idle, refill
+from nfvlab.kernels.agents import BANK_SHIFT, FIRST, LAST, Agents, idle, refill
 from nfvlab.kernels.jit import inlined, jit, prefetch
 from nfvlab.kernels.masks import check_class, check_rules
 from nfvlab.kernels.setassoc import CODE, IO, MISS_DIRTY, WRITE, Cache, set_of, touch
 
-__all__ = ["AT", "BEGIN", "END", "Agents", "Channel", "Run", "channel", "idle", "refill", "run"]
+__all__ = ["FIRST", "LAST", "Agents", "Channel", "Run", "channel", "idle", "refill", "run"]
 
 _LINE_SHIFT = np.uint64(6)
 _AHEAD = 4  # accesses of an agent between asking for a set and needing it
@@ -36,17 +39,17 @@ class Channel(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What happened in one call; second index of hits and misses: 0 data, 1 code."""
+    """What happened in one call; hits and misses by class, second index: 0 data, 1 code."""
 
     exhausted: int  # the agent whose stream ran out; -1: everything due before until_ns is done
-    hits: np.ndarray  # int64[agents, 2]
-    misses: np.ndarray  # int64[agents, 2]
+    hits: np.ndarray  # int64[classes, 2]
+    misses: np.ndarray  # int64[classes, 2]
     wait_ns: np.ndarray  # float64[agents]: of its misses for the channel, summed (before parallelism)
     elapsed_ns: np.ndarray  # float64[agents]: by which its clock went on
     units: np.ndarray  # int64[agents]: finished
     unit_agent: np.ndarray  # int64[units of all], in the order in which their last accesses were due
     unit_end_ns: np.ndarray  # float64[units of all]
-    unit_ns: np.ndarray  # float64[units of all]: from begin to end
+    unit_ns: np.ndarray  # float64[units of all]: from due (if I/O begins it: from begun) to end
     fills: np.ndarray  # int64[rmids]: lines filled, by RMID of the filler
     reads: np.ndarray  # int64[rmids]: lines of them that were read from memory
     write_backs: np.ndarray  # int64[rmids]: dirty lines evicted, by RMID of the line
@@ -71,7 +74,7 @@ def run(
     kept at every multiple of it. A run in pieces is the same to the bit as one at once.
     """
     masks, rmids = check_rules(masks, rmid_of_class, ways=cache.rows.shape[1], rmids=cache.occupancy.size)
-    check_class(agents.class_id, len(masks))
+    check_class(agents.class_id.ravel(), len(masks))
     if not snapshot_ns > 0:
         raise ValueError(f"snapshot_ns = {snapshot_ns}: must be more than 0 (infinity: no snapshots)")
     if np.isnan(until_ns):
@@ -104,8 +107,11 @@ def run(
 def _due(agents, a):
     """When the next access of an agent is due."""
     p = agents.position[a]
-    gap = agents.gap_ns[a, p]
-    return max(agents.clock_ns[a], gap) if agents.kind[a, p] & AT else agents.clock_ns[a] + gap
+    kind, gap = agents.kind[a, p], agents.gap_ns[a, p]
+    if not kind & FIRST:
+        return agents.clock_ns[a] + gap
+    begun = max(agents.clock_ns[a], agents.unit_due_ns[a] + gap)
+    return begun if kind & IO else begun + agents.work_ns[a]
 
 
 @inlined
@@ -159,8 +165,8 @@ def _move(channel, due, lines):
 @jit
 def _run(cache, agents, channel, masks, rmids, until_ns, snapshot_ns):
     """See `run`. Units are rows of agent, end and time; snapshots go with their times."""
-    count, sets = agents.class_id.size, np.uint64(cache.rows.shape[0])
-    hits, misses = np.zeros((count, 2), dtype=np.int64), np.zeros((count, 2), dtype=np.int64)
+    count, sets = agents.length.size, np.uint64(cache.rows.shape[0])
+    hits, misses = np.zeros((len(masks), 2), dtype=np.int64), np.zeros((len(masks), 2), dtype=np.int64)
     fills = np.zeros(cache.occupancy.size, dtype=np.int64)
     reads, write_backs = np.zeros_like(fills), np.zeros_like(fills)
     wait_ns, due_ns = np.zeros(count), np.zeros(count)
@@ -187,24 +193,26 @@ def _run(cache, agents, channel, masks, rmids, until_ns, snapshot_ns):
         if due >= until_ns:
             break
         p = agents.position[a]
-        kind, c = agents.kind[a, p], agents.class_id[a]
+        kind = agents.kind[a, p]
+        c = agents.class_id[a, kind >> BANK_SHIFT]
         line, code, write = agents.address[a, p] >> _LINE_SHIFT, kind & CODE, kind & WRITE != 0
         s = set_of(line, sets, cache.hashed)
         rank = touch(cache, s, line, masks[c, code], rmids[c], write, fills, write_backs)
         took = agents.hit_ns[a]
         if rank >= 0:
-            hits[a, code] += 1
+            hits[c, code] += 1
         else:
-            misses[a, code] += 1
+            misses[c, code] += 1
             read = not (kind & IO and write)
             reads[rmids[c]] += read
             wait = _move(channel, due, int(read) + int(rank == MISS_DIRTY))
             took = (channel.memory_ns + wait) / agents.parallelism[a]
             wait_ns[a] += 0.0 if kind & IO else wait
         agents.clock_ns[a] = due if kind & IO else due + took
-        if kind & BEGIN:
-            agents.begun_ns[a] = agents.gap_ns[a, p] if kind & AT else due
-        if kind & END and not np.isnan(agents.begun_ns[a]):
+        if kind & FIRST:
+            agents.unit_due_ns[a] += agents.gap_ns[a, p]
+            agents.begun_ns[a] = due if kind & IO else agents.unit_due_ns[a]
+        if kind & LAST and not np.isnan(agents.begun_ns[a]):
             units = _room(units, finished)
             end = agents.clock_ns[a]
             units[finished, 0], units[finished, 1], units[finished, 2] = a, end, end - agents.begun_ns[a]
