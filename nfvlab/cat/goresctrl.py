@@ -8,12 +8,13 @@ them all that was left of the cache; the masks here are those that the project's
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nfvlab.cat.cbm import Cbm
+from nfvlab.cat.fs.controls import Schema
 from nfvlab.cat.fs.cpulist import ranges
-from nfvlab.cat.schemata import value_text
+from nfvlab.cat.schemata import V4_10, line
 
 MAX_BIT = 63
 FIX = "Write it as '60%', '0-49%', '0-3' or '0xff'"
@@ -121,13 +122,36 @@ def per_cache(shares: str | Mapping[str, str], ids: list[int], default: str = "1
     return found
 
 
-def schemata_line(
-    name: str, shares: str | Mapping[str, str], bases: Mapping[int, Cbm], min_cbm_bits: int = 1
-) -> str:
+def schemata_line(name: str, shares: str | Mapping[str, str], bases: Mapping[int, Cbm], min_cbm_bits: int = 1) -> str:
     """A line for a schemata file: the class's share of each cache, within the partition's mask there."""
     wanted = per_cache(shares, list(bases))
     masks = {i: mask(wanted[i], base, min_cbm_bits) for i, base in bases.items()}
-    return f"{name}:" + ";".join(f"{i}={value_text(name, masks[i].mask)}" for i in sorted(masks)) + "\n"
+    return line(name, {i: found.mask for i, found in masks.items()}, V4_10)
+
+
+def schemata_text(schemas: Iterable[Schema], shares: Mapping[str, str | Mapping[str, str]]) -> str:
+    """The lines for a class whose partition is the whole host: {"L3": "60%", "MB": {"all": "50%", "1": "30%"}}.
+
+    With CDP, "L3" speaks for L3CODE and L3DATA where these are not named.
+    """
+    lines, unused = [], set(shares)
+    for schema in schemas:
+        resource = schema.resource
+        name = schema.name if schema.name in shares else resource.name
+        if name not in shares:
+            continue
+        unused.discard(name)
+        ids, capability = [domain.id for domain in resource.domains], resource.capability
+        if resource.cache:
+            bases = dict.fromkeys(ids, Cbm.full(capability.cbm_len))
+            lines.append(schemata_line(schema.name, shares[name], bases, capability.min_cbm_bits))
+        else:
+            wanted = per_cache(shares[name], ids)
+            values = {i: bandwidth(wanted[i], 100, capability.min_bandwidth) for i in ids}
+            lines.append(line(schema.name, values, V4_10))
+    if unused:
+        raise GoresctrlError(f"{min(unused)!r} is not allocated on this host. Name a line of its schemata file")
+    return "".join(lines)
 
 
 def bandwidth(share: str, base_percent: int = 100, min_bandwidth: int = 10) -> int:

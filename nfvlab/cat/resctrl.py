@@ -26,10 +26,10 @@ events, the feedback loop of mba_MBps, users other than root, unmounting.
 """
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from nfvlab.cat import schemata
+from nfvlab.cat import goresctrl, schemata
 from nfvlab.cat.fs import directories, group_files, info_files
 from nfvlab.cat.fs.mount import Mount
 from nfvlab.cat.fs.nodes import ANY_READ, ANY_WRITE, Dir, File, Node
@@ -88,6 +88,10 @@ class Resctrl:
     def write(self, path: str, text: str | bytes) -> None:
         """Write `text` to a file at once, as `echo` does; end it with a newline."""
         self._call(path, lambda: self._write(path, _to_bytes(text)))
+
+    def allocate(self, path: str, shares: Mapping[str, str | Mapping[str, str]]) -> None:
+        """Write shares in goresctrl's words to a group's schemata: {"L3": "60%", "MB": "50%"} (goresctrl.py)."""
+        self.write(f"{path}/schemata", goresctrl.schemata_text(self._mount.schemas, shares))
 
     def mkdir(self, path: str) -> None:
         """Make a group."""
