@@ -20,7 +20,7 @@ import numpy as np
 
 _CELLS = 16
 _SMALL_BATCH = 0.1  # RMIDs given back at a check, below which checks are as good as continuous
-_NEGLIGIBLE = 1e-10
+_NEGLIGIBLE = 1e-6
 _CLOSE = 1e-5  # of the RMIDs, by which the interval may miss itself
 
 

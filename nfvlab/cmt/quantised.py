@@ -1,11 +1,11 @@
 """What counters that tell whole units do to a mean and to a rate.
 
 A unit is the upscaling factor (CPUID 0xF.1 EBX). An occupancy is read as floor(occupancy / unit) * unit: it is short by
-half a unit less half a line if it wanders over more than a unit, by anything up to a unit if it stands still. A bandwidth
-counter shows floor(running total / unit): over an interval in which x bytes pass it moves by one of the two whole
-numbers of units around x, in the mean by x exactly if its phase is uniform: so the mean rate is right, and one reading
-is off by sqrt(f (1 - f)) units with f = frac(x / unit), by sqrt(1/6) of a unit if f is anywhere (the difference of two
-uniform phases; W. R. Bennett, Bell System Technical Journal 27 (1948) 446, for the uniform error itself).
+half a unit less half a line if it wanders over more than a unit, by anything up to a unit if it stands still. A
+bandwidth counter shows floor(running total / unit): over an interval in which x bytes pass it moves by one of the two
+whole numbers of units around x, in the mean by x exactly if its phase is uniform: so the mean rate is right, and one
+reading is off by sqrt(f (1 - f)) units with f = frac(x / unit), by sqrt(1/6) of a unit if f is anywhere (the difference
+of two uniform phases; W. R. Bennett, Bell System Technical Journal 27 (1948) 446, for the uniform error itself).
 
 Traffic itself is a chance count: over long intervals of length t its variance grows as
 (variance_per_s) * t (a renewal-reward process, D. R. Cox, Renewal Theory, 1962, section 8.3), and the relative error of
@@ -16,7 +16,9 @@ import math
 
 import numpy as np
 
-_WIDE = 1.0  # units of standard deviation from which the phase is uniform: the rest is exp(-2 pi^2) = 3e-9
+_WIDE = (
+    1.0  # units (whole lines) of deviation from which the phase is uniform: the rest is exp(-2 pi^2) = 3e-9
+)
 _REACH = 9.0
 _LATTICE = 8.0  # steps of standard deviation up to which the lattice is summed point by point
 _HARMONICS = np.arange(1, 200)
@@ -34,7 +36,7 @@ def mean_reading(mean: float, sd: float, unit: int, step: int = 1) -> float:
     grain = math.gcd(unit, step)
     if sd <= 0:
         return float(round(mean / step) * step // unit * unit)
-    if sd > _WIDE * unit:
+    if sd > _WIDE * math.lcm(unit, step):
         return max(mean - (unit - grain) / 2, 0.0)
     low = max(math.floor((mean - _REACH * sd) / unit), 0)
     high = math.ceil((mean + _REACH * sd) / unit)
@@ -48,11 +50,13 @@ def unit_variance(mean: float, sd: float, unit: int, step: int = 0) -> float:
     X is near normal, on multiples of `step` if that is not 0.
     """
     if step and sd < _LATTICE * step:
-        near, reach = round(mean / step), math.ceil(_REACH * max(sd, 0.0) / step)
+        near, reach = round(mean / step), math.ceil(_REACH * max(sd, 0.0) / step) + 1
         points = step * np.arange(max(near - reach, 0), near + reach + 1)
-        weights = np.exp(-0.5 * ((points - mean) / sd) ** 2) if reach else np.ones(points.size)
+        edges = (points[0] - step / 2 + step * np.arange(points.size + 1)).tolist()
+        above = np.array([exceeds(edge, mean, sd) for edge in edges])
+        weights = above[:-1] - above[1:]
         f = points / unit % 1.0
-        return unit**2 * float((weights * f * (1 - f)).sum() / weights.sum())
+        return unit**2 * float((weights * f * (1 - f)).sum() / max(weights.sum(), 1e-300))
     fine = 1 - (math.gcd(unit, step) / unit) ** 2 if step else 1.0
     if sd <= 0:
         f = mean / unit % 1.0

@@ -12,7 +12,7 @@ count so far by a factor with 20 binary digits (mbm_cf_table, get_corrected_mbm_
 import math
 from typing import NamedTuple
 
-from nfvlab.cmt.quantised import exceeds, mean_reading, unit_variance
+from nfvlab.cmt.quantised import exceeds, unit_variance
 from nfvlab.llc.params import LINE_BYTES
 
 FACTOR_ONE = 1 << 20  # the factor's unit in mbm_cf_table
@@ -41,26 +41,47 @@ def binary_factor(factor: float) -> float:
     return math.floor(factor * FACTOR_ONE + 0.5) / FACTOR_ONE
 
 
-def modulo(mean: float, variance: float, turn: float, unit: float, target: float) -> Reading:
-    """X modulo `turn` for an X near normal on multiples of `unit`: mean, and mean squared distance from `target`."""
+def modulo(mean: float, variance: float, turn: float, unit: int, target: float, step: int = 0) -> Reading:
+    """What a counter of `turn` bytes tells of an interval: mean, and mean squared distance from `target`.
+
+    Traffic near normal (in steps of `step`, if not 0) is counted in whole units from a uniform phase: X bytes are told,
+    were there no turns.
+    """
     sd = math.sqrt(variance)
     if sd > turn:  # anywhere in the turn
         middle = (turn - unit) / 2
         return Reading(middle, (middle - target) ** 2 + (turn**2 - unit**2) / 12)
-    low = max(math.floor((mean - _REACH * sd) / turn), 0)
-    high = math.ceil((mean + _REACH * sd) / turn)
+    whole = unit_variance(mean, sd, unit, step)
+    low = max(math.floor((mean - _REACH * sd - unit) / turn), 0)
+    high = math.ceil((mean + _REACH * sd + unit) / turn)
     turns = turns_squared = with_turns = 0.0  # E K, E K^2, E K (X - mean), for K turns beyond `low`
     for m in range(low + 1, high + 1):
-        edge = m * turn - (unit / 2 if sd > 0 else 0.0)
-        share = exceeds(edge, mean, sd)
+        share, told = _reaches(m * turn, mean, sd, unit)
         turns += share
         turns_squared += (2 * (m - low) - 1) * share
-        if sd > 0:
-            with_turns += sd * math.exp(-0.5 * ((edge - mean) / sd) ** 2) / math.sqrt(2 * math.pi)
+        with_turns += told - mean * share
     at = mean - low * turn
     off = at - target
-    squared = variance + off**2 + turn**2 * turns_squared - 2 * turn * (with_turns + off * turns)
+    squared = variance + whole + off**2 + turn**2 * turns_squared - 2 * turn * (with_turns + off * turns)
     return Reading(at - turn * turns, max(squared, 0.0))
+
+
+def _reaches(edge: float, mean: float, sd: float, unit: float) -> tuple[float, float]:
+    """P(X >= edge) and E[X; X >= edge]: traffic beyond the edge is told as it is in the mean.
+
+    Traffic less than a unit below the edge moves the counter to it with the probability of its part of the unit.
+    """
+    beyond, with_it = _upper(edge, mean, sd)
+    near, with_near = (a - b for a, b in zip(_upper(edge - unit, mean, sd), (beyond, with_it), strict=True))
+    lifted = max(with_near - (edge - unit) * near, 0.0) / unit
+    return beyond + lifted, with_it + edge * lifted
+
+
+def _upper(edge: float, mean: float, sd: float) -> tuple[float, float]:
+    """P(Y >= edge) and E[Y; Y >= edge] of a normal variable; sd 0: of the constant."""
+    share = exceeds(edge, mean, sd)
+    bump = sd * math.exp(-0.5 * ((edge - mean) / sd) ** 2) / math.sqrt(2 * math.pi) if sd > 0 else 0.0
+    return share, mean * share + bump
 
 
 def reading(
@@ -72,12 +93,9 @@ def reading(
     """
     mean, variance = passed / miscount, variance / miscount**2
     step = LINE_BYTES if miscount == 1 else 0
-    whole = unit_variance(mean, math.sqrt(variance), unit, step)
-    told = modulo(mean, variance + whole, turn_bytes(bits, unit), unit, passed / correction)
+    told = modulo(mean, variance, turn_bytes(bits, unit), unit, passed / correction, step)
     again = unit**2 / 6 if correction != 1 else 0.0  # the corrected total is cut to whole units once more
     return Reading(correction * told.mean, correction**2 * told.squared_error + again)
 
 
-__all__ = [
-    "Reading", "binary_factor", "longest_interval_ns", "mean_reading", "modulo", "reading", "turn_bytes",
-]  # fmt: skip
+__all__ = ["Reading", "binary_factor", "longest_interval_ns", "modulo", "reading", "turn_bytes"]
