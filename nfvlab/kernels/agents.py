@@ -20,9 +20,7 @@ class Agents(NamedTuple):
     work_ns: np.ndarray  # float64[agents]: before the first access of a unit, unless that is of I/O
     address: np.ndarray  # uint64[agents, capacity], in bytes
     kind: np.ndarray  # uint8[agents, capacity]: CODE | WRITE | IO | LAST | FIRST | bank << BANK_SHIFT
-    gap_ns: (
-        np.ndarray
-    )  # float64[agents, capacity]: before an access; of a FIRST: from the last unit's due time
+    gap_ns: np.ndarray  # float64[agents, capacity]: before it; of FIRST: from the last unit's due time
     length: np.ndarray  # int64[agents]: accesses in the stream
     position: np.ndarray  # int64[agents]: of them made
     clock_ns: np.ndarray  # float64[agents]: when the last access was done
