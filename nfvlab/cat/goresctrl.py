@@ -122,7 +122,9 @@ def per_cache(shares: str | Mapping[str, str], ids: list[int], default: str = "1
     return found
 
 
-def schemata_line(name: str, shares: str | Mapping[str, str], bases: Mapping[int, Cbm], min_cbm_bits: int = 1) -> str:
+def schemata_line(
+    name: str, shares: str | Mapping[str, str], bases: Mapping[int, Cbm], min_cbm_bits: int = 1
+) -> str:
     """A line for a schemata file: the class's share of each cache, within the partition's mask there."""
     wanted = per_cache(shares, list(bases))
     masks = {i: mask(wanted[i], base, min_cbm_bits) for i, base in bases.items()}
@@ -150,7 +152,9 @@ def schemata_text(schemas: Iterable[Schema], shares: Mapping[str, str | Mapping[
             values = {i: bandwidth(wanted[i], 100, capability.min_bandwidth) for i in ids}
             lines.append(line(schema.name, values, V4_10))
     if unused:
-        raise GoresctrlError(f"{min(unused)!r} is not allocated on this host. Name a line of its schemata file")
+        raise GoresctrlError(
+            f"{min(unused)!r} is not allocated on this host. Name a line of its schemata file"
+        )
     return "".join(lines)
 
 

@@ -22,13 +22,11 @@ def _schema_entries(mount: Mount, schema: Schema) -> dict[str, Node]:
     capability = schema.resource.capability
     values = {"num_closids": f"{schema.num_closids}"}
     if schema.resource.cache:
-        usage = (f"{d.id}={mount.classes.bit_usage(schema, d)}" for d in schema.resource.domains)
         values |= {
             "cbm_mask": f"{capability.full_mask:x}",
             "min_cbm_bits": f"{capability.min_cbm_bits}",
             "shareable_bits": f"{capability.shareable_bits:x}",
             "sparse_masks": f"{capability.sparse_masks:d}",
-            "bit_usage": ";".join(usage),
         }
     else:
         values |= {
@@ -38,7 +36,14 @@ def _schema_entries(mount: Mount, schema: Schema) -> dict[str, Node]:
         }
         if capability.throttle_mode != "undefined":
             values["thread_throttle_mode"] = capability.throttle_mode
-    return {name: File(READ, lambda value=value: f"{value}\n") for name, value in values.items()}
+    found: dict[str, Node] = {n: File(READ, lambda value=value: f"{value}\n") for n, value in values.items()}
+    if schema.resource.cache:
+        found["bit_usage"] = File(READ, lambda: _bit_usage(mount, schema))
+    return found
+
+
+def _bit_usage(mount: Mount, schema: Schema) -> str:
+    return ";".join(f"{d.id}={mount.classes.bit_usage(schema, d)}" for d in schema.resource.domains) + "\n"
 
 
 def _monitor_entries(mount: Mount) -> dict[str, Node]:
