@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nfvlab import freepages, sweep, twin, units
+from nfvlab import freepages, sweep, units
 from nfvlab.freepages.free_memory import guest_with_free_lists
 from nfvlab.freepages.params import Params, packets_per_s
 from nfvlab.freepages.physmap import filter_bitmap
@@ -52,20 +52,6 @@ def with_and_without(scenarios: Mapping[str, Params]) -> "DataFrame":
 
 def _shown(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == "lost_count" else units.human(name, value)
-
-
-def twins(scenarios: Mapping[str, Params], *, seed: int, n: int) -> Table:
-    """One row a scenario: how many claims hold, and those that do not, with theory and simulation in words."""
-    rows = []
-    children = np.random.SeedSequence(seed).spawn(len(scenarios))
-    for (label, p), child in zip(scenarios.items(), children, strict=True):
-        found = twin.compare(freepages, p, rng=np.random.default_rng(child), n=n)
-        fails = [
-            f"{row.field}: {row.words()['theory']} for {row.words()['monte_carlo']}" for row in found.failures
-        ]
-        held = f"{len(found.rows) - len(fails)} of {len(found.rows)}"
-        rows.append({"scenario": label, "claims that hold": held, "fails": "; ".join(fails) or "none"})
-    return Table(f"Twins of every scenario, {n} simulated migrations each", rows)
 
 
 def folding(memories: Iterable[tuple[str, float]], *, seed: int) -> Table:
@@ -188,14 +174,6 @@ def packets(p: Params, *, seed: int, n: int, cases: Mapping[str, dict] = STOPS) 
                 "of them at a full ring": f"{seen['ring_drop_count'].value:,.0f}",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["line rate", "case"])
-
-
-def knobs(p: Params, names: Iterable[str] | None = None) -> Table:
-    """Value, meaning and source of some fields, in words; of those that differ from the defaults if none is named."""
-    rows = {row["name"]: row for row in p.rows()}
-    wanted = p.changes() if names is None else names
-    columns = {"name": "knob", "value": "value", "doc": "meaning", "source": "source"}
-    return Table("Knobs", [{title: rows[name][key] for key, title in columns.items()} for name in wanted])
 
 
 def beside(p: Params, meta, samples: freepages.Samples) -> "DataFrame":

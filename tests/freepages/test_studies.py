@@ -118,16 +118,3 @@ def test_misses_are_named_with_their_reason():
     assert [row["row"] for row in studies.misses([good, bad]).rows] == ["fp-used-total, with"]
     assert "write-protects" in studies.misses([bad]).rows[0]["what the model lacks"]
     assert studies.misses([good]).rows[0]["row"] == "none"
-
-
-def test_knobs_name_their_source():
-    rows = studies.knobs(BUSY, ["link_bytes_per_s"]).rows
-    assert rows == [
-        {
-            "knob": "link_bytes_per_s",
-            "value": "2.5 Gbit/s",
-            "meaning": "nominal rate of the link",
-            "source": "assumed",
-        }
-    ]
-    assert {row["knob"] for row in studies.knobs(BUSY).rows} == set(BUSY.changes())
