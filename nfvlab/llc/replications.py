@@ -1,0 +1,92 @@
+"""What the Monte Carlos of `cat` and `cmt` share: rows of outputs over the measured time and over slices of it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nfvlab import results, stats
+
+SLICES = 40  # of the measured time: two for each of the batches of a single replication
+
+
+def names(outputs: dict[str, str], per_tenant: tuple[str, ...], tenants: tuple[Any, ...]) -> tuple[str, ...]:
+    """The outputs of a scenario, one a tenant where there is one for each: "miss_frac[0]", …"""
+    made: dict[str, Any] = {}
+    for name in outputs:
+        made |= results.indexed(name, tenants) if name in per_tenant else {name: None}
+    return tuple(made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(results.Samples):
+    """n independent replications.
+
+    totals : float64[n, outputs] over the measured time, in the order of `columns`; NaN where there is no such value
+    slices : float64[n, SLICES, outputs], the same over each slice of it; NaN where a slice cannot tell
+    """
+
+    totals: np.ndarray
+    slices: np.ndarray
+    outputs: ClassVar[dict[str, str]] = {}
+    per_tenant: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return names(self.outputs, self.per_tenant, self.params.tenants)
+
+    def values(self, name: str) -> np.ndarray:
+        """An output of every replication: float64[n]; "miss_frac[1]" is the second tenant's."""
+        return self.totals[:, self.columns.index(name)]
+
+    def series(self, name: str) -> np.ndarray:
+        """An output over the measured time: float64[n, SLICES]."""
+        return self.slices[:, :, self.columns.index(name)]
+
+    def estimate(self) -> dict[str, stats.Estimate]:
+        """Means of independent replications; of a single one, batch means over its slices where these can tell."""
+        return {name: self.estimate_of(name) for name in self.columns}
+
+    def estimate_of(self, name: str) -> stats.Estimate:
+        """The estimate of one output."""
+        values = self.values(name)
+        values = values[~np.isnan(values)]  # a replication may end before the first wake-up does
+        if not values.size:
+            return stats.Estimate(math.nan, math.nan, "there is no such value", self.n)
+        series = self.series(name)
+        if self.n > 1 or not np.isfinite(series).all():
+            return stats.mean(values)
+        return one_replication(float(values[0]), series[0])
+
+    def drift(self, name: str) -> float:
+        """Second half of the measured time less the first, in standard errors: beyond 4 the warm-up was too short.
+
+        NaN where a slice has no such value, or chance cannot be told from change.
+        """
+        series = self.series(name)
+        if not np.isfinite(series).all():
+            return math.nan
+        halves = series[:, : SLICES // 2], series[:, SLICES // 2 :]
+        if self.n > 1:
+            change = stats.mean(halves[1].mean(axis=1) - halves[0].mean(axis=1))
+            return change.value / change.stderr if change.stderr > 0 else math.nan
+        first, second = (stats.batch_means(half[0], batches=SLICES // 4) for half in halves)
+        error = math.hypot(first.stderr, second.stderr)
+        return (second.value - first.value) / error if error > 0 else math.nan
+
+
+def one_replication(value: float, slices: np.ndarray) -> stats.Estimate:
+    """A value and its error from the slices of a single replication; NaN where they hang together too much to tell."""
+    means = slices.reshape(stats.BATCHES, -1).mean(axis=1) - slices.mean()
+    together = float(means[1:] @ means[:-1])
+    if together > 2 / math.sqrt(stats.BATCHES) * float(means @ means) * (1 + 1e-9):
+        return stats.Estimate(value, math.nan, "a single replication, its batches depend on each other", 1, 0)
+    batches = stats.batch_means(slices)
+    return stats.Estimate(value, batches.stderr, batches.method, 1, batches.dof)
+
+
+def mean(rows: np.ndarray) -> np.ndarray:
+    """The mean of rows, NaN without a warning if there are none."""
+    return rows.mean(axis=0) if len(rows) else np.full(rows.shape[1:], math.nan)
