@@ -29,7 +29,7 @@ class Row:
 def samples(count=3, cores=("0", "1-3", "0-27,56-83"), events=MODERN, **more):
     """(time, rows) of `count` seconds; values that tell the columns apart."""
     base = {"ipc": 1.25, "misses": 12000.0, "references": 34000.0, "llc": 2048.5, "percent": 12.0}
-    base |= {"mbl": 100.5, "mbr": 20.25, "mbt": 120.8}
+    base |= {"mbl": 100.5, "mbr": 20.5, "mbt": 121.0}
     return [
         (
             f"2026-03-0{1 + n // 60} 12:00:{n % 60:02d}",

@@ -12,7 +12,6 @@ from nfvlab.readers.perf_line import guess_separator, take
 from nfvlab.readers.perf_words import CQM_EVENTS
 
 _STARTED = re.compile(r"# started on (.+)")
-_SAID = re.compile(r"#.*")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,13 @@ def read_perf_stat(
     for line, row in lines:
         if not row.strip():
             continue
-        if _SAID.fullmatch(row):
+        if row.startswith("#"):
             found = _STARTED.fullmatch(row)
             started = printable(found[1], 80) if found else started
+            if not found and row.count(separator) > 1 and separator != " ":
+                raise ReaderError(
+                    path, line, "a comment that looks like a count", "Take the # away, or the line"
+                )
             notes += [] if found else [f"left out: the comment {printable(row, 80)!r}"]
         else:
             take(path, line, row.split(separator), rows, separator)

@@ -21,6 +21,7 @@ _COUNT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|<not (?:counted|supported)>")
 _PERCENT = re.compile(r"[0-9]{1,12}\.[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,20}")
 _EVENT = re.compile(r"[\w./:@\[\]{}=<>*!+-][\w./:@\[\]{}=<>*!+, #~()'-]*", re.ASCII)
+_NO_UNIT = tuple("0123456789<-.")
 SEPARATORS = (",", ";", "\t", "|", ":", " ")
 
 
@@ -55,7 +56,7 @@ def _looks_right(cells: list[str]) -> bool:
 def take(path, line: int, cells: list[str], rows: list[dict[str, Any]], separator: str) -> None:
     """Take one line: a count, or further metrics of the count above."""
     made: dict[str, Any] = {"line": line, "t_ns": math.nan, "where": "", "units_count": math.nan}
-    cells = [cell.strip() if cell.strip() != separator else cell for cell in cells]
+    cells = [cell.strip() for cell in cells]
     if TIME_COMMA.fullmatch(cells[0]):
         raise ReaderError(path, line, f"the time is {cells[0]!r}, with a decimal comma", LOCALE)
     if TIME.fullmatch(cells[0]):
@@ -73,12 +74,11 @@ def take(path, line: int, cells: list[str], rows: list[dict[str, Any]], separato
     if len(cells) > 3 and not any(cells[:3]):
         return _more_metrics(path, line, cells, made, rows)
     _count(path, line, cells, made, separator)
-    if (
-        rows
-        and len({math.isnan(rows[0]["t_ns"]), math.isnan(made["t_ns"])}) == 2
-        and "summary" not in made["where"]
-    ):
+    summary = made["where"].startswith("summary")
+    if rows and not summary and math.isnan(rows[0]["t_ns"]) != math.isnan(made["t_ns"]):
         raise ReaderError(path, line, "some lines have a time and some have none", AGAIN)
+    if rows and rows[0]["fields"] != made["fields"]:
+        raise ReaderError(path, line, "some lines have a unit or a run time and some have none", AGAIN)
     rows.append(made)
     return None
 
@@ -95,7 +95,8 @@ def _count(path, line: int, cells: list[str], made: dict[str, Any], separator: s
     said, rest = cells[0], cells[1:]
     if not rest:
         raise ReaderError(path, line, f"{printable(said, 60)!r} stands alone (truncated?)", AGAIN)
-    unit = rest.pop(0) if len(rest) > 1 else ""
+    has_unit = len(rest) > 1
+    unit = rest.pop(0) if has_unit else ""
     if _WHOLE.fullmatch(unit) and len(unit) <= 2:
         raise ReaderError(path, line, f"the count is {said},{unit}: a decimal comma", LOCALE)
     if _COUNT.fullmatch(unit) or "/" in unit[1:]:
@@ -103,6 +104,7 @@ def _count(path, line: int, cells: list[str], made: dict[str, Any], separator: s
     event, rest = _event(path, line, rest)
     while separator == ":" and rest and re.match(r"[A-Za-z_]", rest[0]):  # cycles:u, sched:sched_switch
         event = f"{event}:{rest.pop(0)}"
+    made["fields"] = (has_unit, bool(rest))  # whether there is a unit, and a run time
     scale, suffix = UNITS.get(unit, (1.0, ""))
     made |= {"event": event, "unit": printable(unit, 40), "suffix": suffix, "status": "counted"}
     if said.startswith("<"):
@@ -153,6 +155,10 @@ def _metrics(path, line: int, cells: list[str]) -> tuple[tuple[float, str], ...]
     if len(cells) % 2:
         raise ReaderError(path, line, f"a metric without its unit: {printable(','.join(cells), 60)!r}", AGAIN)
     pairs = [(cells[i], printable(cells[i + 1], 80)) for i in range(0, len(cells), 2)]
+    for said, unit in pairs:
+        if unit[:1] in _NO_UNIT or (said and not unit):
+            what = f"{printable(unit or said, 40)!r} where the unit of a metric belongs"
+            raise ReaderError(path, line, what, AGAIN)
     return tuple(
         (number(path, line, "the metric", said) if said else math.nan, unit)
         for said, unit in pairs

@@ -28,7 +28,9 @@ _SECTIONS = (
     (re.compile(r"PID association information:"), "tasks"),
     (re.compile(r"(?:Device|Control channel) information:"), "devices"),
 )
-_KEPT = re.compile(r"(?:Domain ID|Device|Channel|L[23]CA|MBA|SMBA)\b.*(?:=>|Couldn't obtain).*")
+_KEPT = re.compile(
+    r"(?:Domain ID|Device|Channel)\b.*=>.*|(?:L[23]CA|S?MBA)(?:: Couldn't obtain info\.| CL?OS[0-9]+ => ERROR)"
+)
 _SAID = re.compile(r"(?:NOTE|INFO|DEBUG|WARN|WARNING|ERROR):.*|CAT or CMT & MBM.*|Error .*")
 _WHERE = {"Socket": "socket", "Domain ID": "domain", "L2ID": "l2", "L3ID": "l3", "Core Complex": "l3"}
 
@@ -79,7 +81,7 @@ def read_pqos_config(
     made = _Config(path)
     for line, row in enumerate(text.split("\n"), start=1):
         if row.strip():
-            made.take(line, row.strip())
+            made.take(line, row.strip(), indented=row.startswith(" "))
     return made.result()
 
 
@@ -95,7 +97,8 @@ class _Config:
         self.notes: list[str] = []
         self.other: list[str] = []
 
-    def take(self, line: int, row: str) -> None:
+    def take(self, line: int, row: str, *, indented: bool) -> None:
+        """Take one line; what belongs to a section is indented."""
         if found := _DEFINITIONS.fullmatch(row):
             kind = re.sub(r"^L3 Cluster.*", "Core Complex", found[2])
             self.where, self.section = (_WHERE.get(kind, printable(kind)), int(found[3])), "classes"
@@ -110,11 +113,13 @@ class _Config:
             self.once(line, self.tasks, int(found[1]), tuple(int(n) for n in re.findall("[0-9]+", found[2])))
         elif details := re.match(r"INFO: (L[23] CAT|MBA|SMBA) details: (.+)", row):
             self.capabilities[details[1]] = printable(details[2])
-        elif _KEPT.fullmatch(row):
+        elif (
+            _KEPT.fullmatch(row) and (self.section or not indented) or (not indented and _MASK.fullmatch(row))
+        ):
             self.other.append(printable(row))
         elif _SAID.fullmatch(row):
             self.notes.append(f"pqos said: {printable(row, 100)}")
-        elif self.section:
+        elif self.section or (indented and "=>" in row):
             raise ReaderError(self.path, line, f"{printable(row, 80)!r} is no line of pqos -s", AGAIN)
         else:
             self.notes.append(f"left out, before the first section: {printable(row, 80)}")

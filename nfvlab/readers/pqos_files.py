@@ -41,6 +41,8 @@ def csv_rows(path: str | os.PathLike, text: str, notes: list[str]) -> Iterator[R
         if _HEADER.fullmatch(row):
             columns, runs = _header(path, line, row), runs + 1
         elif columns is None:
+            if row.count(",") > 1:
+                raise ReaderError(path, line, "rows stand before the header Time,…", AGAIN)
             before.append(row)
         elif MESSAGE.fullmatch(row):
             notes.append(f"pqos said: {printable(row.strip(), 80)}")

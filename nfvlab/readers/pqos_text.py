@@ -15,6 +15,7 @@ from nfvlab.readers.pqos_words import TEXT, Column, column, value, whole_cell
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*(?:[A-Za-z]|(?=\x1b)|$)")
 _TIME = re.compile(r"TIME (.{1,40})")
+_ROW_LIKE = re.compile(r" *(?:CORE|PID|SKT|SOCKET|CHANNEL)\b| *[0-9][0-9,x-]*(?: +[0-9N][0-9.Ak/]*){2}")
 _NAME = re.compile(r"\S+")
 #: What pqos and its library say beside the table.
 MESSAGE = re.compile(
@@ -47,6 +48,8 @@ def text_rows(path: str | os.PathLike, text: str, notes: list[str]) -> Iterator[
             if found:
                 block, time, columns = block + 1, found[1], None
             elif block < 0:
+                if _ROW_LIKE.match(part):
+                    raise ReaderError(path, line, "rows or column names stand before the first TIME", AGAIN)
                 before.append(part)
             elif MESSAGE.fullmatch(part):
                 notes.append(f"pqos said: {printable(part.strip(), 80)}")

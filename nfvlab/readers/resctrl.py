@@ -208,9 +208,28 @@ def _assemble(
         notes.append(
             f"{missing} of {len(frame)} rows lack a count that the kernel did not give (column unread)"
         )
-    notes += _restarts(frame)
+    notes += _gaps(samples, beside["resources"]) + _restarts(frame)
     meta = Resctrl(path, kind, occupancy_step_bytes=seen or None, notes=tuple(dict.fromkeys(notes)), **beside)
     return frame, meta
+
+
+def _gaps(samples: list, resources: dict) -> list[str]:
+    """Notes where files are not there that the kernel shows for every group and domain alike."""
+    notes = []
+    listed = set(resources.get("L3_MON", {}).get("mon_features", ())) & set(EVENTS)
+    lost = sorted(
+        {event for _, readings in samples for said in readings.values() for event in listed - set(said)}
+    )
+    if lost:
+        notes.append(f"{', '.join(lost)}: listed in mon_features, but not there for every group and domain")
+    for sample, (_, readings) in enumerate(samples):
+        domains: dict[tuple[str, str], set] = {}
+        for control, mon, *domain in readings:
+            domains.setdefault((control, mon), set()).add(tuple(domain))
+        if any(found != next(iter(domains.values())) for found in domains.values()):
+            notes.append(f"the groups of sample {sample} differ in their domains: the copy is not whole")
+            break
+    return notes
 
 
 def _restarts(frame: pd.DataFrame) -> list[str]:
