@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 _CELLS = 16
+_SLIVER = 1e-6  # of an interval, too short to be cut into cells
 _SMALL_BATCH = 0.1  # RMIDs given back at a check, below which checks are as good as continuous
 _NEGLIGIBLE = 1e-6
 _CLOSE = 1e-5  # of the RMIDs, by which the interval may miss itself
@@ -40,13 +41,14 @@ def erlang_b(servers: int, load: float) -> float:
         return 0.0 if servers else 1.0
     if math.isinf(load):
         return 1.0
-    return 1.0 / _states_below(servers, load).sum()
+    return float(_states_below(servers, load)[0])
 
 
 def _states_below(top: int, load: float) -> np.ndarray:
-    """P(top - i) / P(top), i = 0..top, of a Poisson number of mean `load`."""
-    with np.errstate(over="ignore"):
-        return np.cumprod(np.concatenate([[1.0], np.arange(top, 0, -1) / load]))
+    """P(top - i), i = 0..top, of a Poisson number of mean `load` cut off above `top`."""
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(top, 0, -1) / load))])
+    states = np.exp(logs - logs.max())
+    return states / states.sum()
 
 
 def churn(starts_per_s: float, lifetime_ns: float, clean_ns: float, check_ns: float, rmids: int) -> Churn:
@@ -74,8 +76,10 @@ class _Interval:
     def __init__(self, rate, life, clean, check, rmids):
         self.rate, self.life, self.check, self.rmids = rate, life, check, rmids
         self.whole, late = divmod(clean, check)
+        if min(late, check - late) < _SLIVER * check:
+            self.whole, late = float(round(clean / check)), 0.0
         early = check - late  # what ends until then is clean after `whole` more intervals
-        fine = np.linspace(0, 1, _CELLS + 1) ** 2  # denser at the beginning, when the free ones are taken
+        fine = np.linspace(0, 1, _CELLS + 1) ** 3  # denser at the beginning, when the free ones are taken
         parts = [early * fine] if late == 0 else [early * fine, early + late * fine[1:]]
         self.edges = np.concatenate(parts)
         middle = (self.edges[1:] + self.edges[:-1]) / 2
@@ -133,7 +137,8 @@ def _root(f: Callable[[float], float], low: float, high: float, within: float) -
     """Where f, positive at `low` and negative at `high`, is zero to `within`: false position, Illinois' rule."""
     f_low, f_high, last = f(low), f(high), 0
     for _ in range(60):
-        x = high - f_high * (high - low) / (f_high - f_low) if f_high != f_low else high
+        step = f_low / (f_low - f_high) if f_low > 0 > f_high else 0.5
+        x = low + (high - low) * min(max(step, 0.01), 0.99)
         y = f(x)
         if abs(y) < within or high - low < 1e-9:
             break
@@ -147,10 +152,8 @@ def _root(f: Callable[[float], float], low: float, high: float, within: float) -
 
 def _at_least(rmids: int, top: int, load: float) -> np.ndarray:
     """P(j or more of the RMIDs are free), j = 1..rmids, if the held ones are Poisson(load) cut off at `top`."""
-    share = _states_below(top, load)
-    share = share / share.sum() if math.isfinite(share.sum()) else np.eye(1, top + 1, top)[0]
     free = np.zeros(rmids + 1)
-    free[rmids - top :] = share  # by number free: rmids - top .. rmids
+    free[rmids - top :] = _states_below(top, load)  # by number free: rmids - top .. rmids
     return np.cumsum(free[::-1])[::-1][1:]
 
 
