@@ -142,34 +142,33 @@ def set_of(line, sets, hashed):
 
 @inlined
 def touch(cache, s, line, mask, rmid, write, fills, write_backs):
-    """One access to a line of set s: its recency rank if it hits, else MISS or MISS_DIRTY; counts the traffic."""
+    """One access to a line of set s: its recency rank if it hits, else MISS or MISS_DIRTY; counts the traffic.
+
+    One pass looks for the line and moves what it passes one place back; `held` is the entry that is out of the row
+    meanwhile. Without a hit it goes back up, putting entries in their places again, until `held` is in an allowed way.
+    """
     rows = cache.rows
-    ways = rows.shape[1]
+    last = rows.shape[1] - 1
     key = line << _WAY_BITS
-    rank = 0
-    while rank < ways and rows[s, rank] ^ key >= _WAYS:
+    held, rank = rows[s, 0], 0
+    while held ^ key >= _WAYS and rank < last:
         rank += 1
-    if rank < ways:
-        way = rows[s, rank] & _WAY
-        _lead(rows, s, rank, key | way)
+        passed = rows[s, rank]
+        rows[s, rank] = held
+        held = passed
+    if held ^ key < _WAYS:
+        rows[s, 0] = held
         if write:
-            cache.dirty[s] |= _ONE32 << np.uint32(way)
+            cache.dirty[s] |= _ONE32 << np.uint32(held & _WAY)
         return rank
-    last = ways - 1
-    while mask >> (rows[s, last] & _WAY) & _ONE == 0:
-        last -= 1
-    way = rows[s, last] & _WAY
-    _lead(rows, s, last, key | way)
+    while mask >> (held & _WAY) & _ONE == 0:
+        passed = rows[s, rank]
+        rows[s, rank] = held
+        held = passed
+        rank -= 1
+    way = held & _WAY
+    rows[s, 0] = key | way
     return _fill(cache, s, way, rmid, write, fills, write_backs)
-
-
-@inlined
-def _lead(rows, s, rank, entry):
-    """Put an entry first, in place of the one at this rank."""
-    for j in range(rank + 1):
-        passed = rows[s, j]
-        rows[s, j] = entry
-        entry = passed
 
 
 @inlined
