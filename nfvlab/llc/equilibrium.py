@@ -1,0 +1,123 @@
+"""Tenants that slow each other down: speeds, misses and the wait at the memory channel, in one fixed point.
+
+A tenant's speed (units per ns: references, packets or wake-ups) decides how often it refers; all speeds together how
+long lines live; that, what misses; misses and the channel's wait how fast each tenant is. Solved in the logarithms of
+the speeds by Anderson's acceleration of the plain iteration (Walker and Ni, SIAM J. Numer. Anal. 49(4), 2011).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nfvlab.llc import channel
+from nfvlab.llc.channel import Load, Source
+from nfvlab.llc.params import LINE_BYTES, Cache, Tenant, lines_of
+from nfvlab.llc.sharing import Sharing, Use
+
+_DEPTH = 4  # steps that the acceleration looks back
+_CLOSE = 1e-5  # of a speed
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """What each tenant does per unit, and how fast; `residual` is what the last step still changed of a speed."""
+
+    uses: tuple[Use, ...]
+    sources: tuple[Source, ...]
+    load: Load
+    residual: float
+    steps: int
+
+    def busy_ns(self, k: int) -> float:
+        """Time that tenant k's core works on a unit, its waits included, idle time before it not."""
+        return _unit_ns(self.sources[k], self.load.wait_ns[k])
+
+
+def solve(
+    p: Cache, tenants: Sequence[Tenant], *, steady: bool = False, start: Sequence[float] | None = None
+) -> Equilibrium:
+    """The speeds at which misses and waits are those that make these speeds.
+
+    steady: for ever after, else as simulated from an empty cache. start: units per ns to begin with.
+    """
+    sharing = Sharing(p, tenants, steady=steady)
+    service_ns = LINE_BYTES / p.memory_bytes_per_s * 1e9
+    speeds = np.array([_alone(p, t) for t in tenants] if start is None else start, float)
+    past: list[tuple[np.ndarray, np.ndarray]] = []
+    unit_ns, away = [1 / v for v in speeds], tuple(sharing.away)
+    for step in range(1, _STEPS + 1):
+        uses = sharing.solve(speeds, unit_ns, anew=step <= 3)
+        sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
+        load = channel.share(sources, service_ns)
+        here = np.concatenate([np.log(speeds), away])
+        there = np.concatenate([np.log(load.per_ns), sharing.away])
+        unit_ns = [_unit_ns(s, wait) for s, wait in zip(sources, load.wait_ns, strict=True)]
+        residual = float(np.abs(there - here).max())
+        if residual < _CLOSE and step > 1:
+            break
+        past = [*past, (here, there)][-_DEPTH:]
+        ahead = _accelerated(past)
+        speeds = np.exp(ahead[: len(speeds)])
+        sharing.away = np.clip(ahead[len(speeds) :], 0, 1).tolist()
+        away = tuple(sharing.away)
+    return Equilibrium(tuple(uses), tuple(sources), load, residual, step)
+
+
+def _accelerated(past: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The next point: the mixture of the past steps whose residuals cancel best; half a step at first."""
+    here, there = past[-1]
+    if len(past) == 1:
+        return 0.5 * (here + there)
+    residuals = np.array([b - a for a, b in past])
+    differences = (residuals[1:] - residuals[:-1]).T
+    weights = np.linalg.lstsq(differences, residuals[-1], rcond=1e-8)[0]
+    moves = np.diff(np.array([b for _, b in past]), axis=0).T
+    step = np.clip(there - moves @ weights - here, -1.5, 1.5)
+    return here + step
+
+
+def _unit_ns(s: Source, wait_ns: float) -> float:
+    """Time of a unit, without idle time before it."""
+    return s.unit_ns + s.reads * wait_ns / s.parallelism
+
+
+def references(t: Tenant) -> tuple[float, float]:
+    """Data references and code fetches per unit of a tenant's work."""
+    if t.workload == "packets":
+        data = 1.0 + t.header_lines + t.lookups_count
+        return data, data * t.code_frac / (1 - t.code_frac)
+    if t.workload == "wakeups":
+        return float(lines_of(t.data_bytes)), float(lines_of(t.code_bytes))
+    return 1 - t.code_frac, t.code_frac
+
+
+def most_per_ns(t: Tenant) -> float:
+    """Units per ns that come, whatever the core could do."""
+    if t.workload == "packets":
+        return t.offered_packets_per_s / 1e9
+    return 1 / t.interval_ns if t.workload == "wakeups" else float("inf")
+
+
+def _alone(p: Cache, t: Tenant) -> float:
+    """Units per ns if every reference hits."""
+    return min(most_per_ns(t), 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio)))
+
+
+def source(p: Cache, t: Tenant, use: Use) -> Source:
+    """What a tenant that uses the cache so asks of memory."""
+    misses = float(use.data_misses + use.code_misses)
+    each = t.work_ns + p.hit_ns / t.parallelism_ratio
+    return Source(
+        unit_ns=sum(references(t)) * each + misses * p.memory_ns / t.parallelism_ratio,
+        most_per_ns=most_per_ns(t),
+        reads=misses,
+        writes=use.write_backs,
+        pushed=use.io_write_backs,
+        parallelism=t.parallelism_ratio,
+        miss_frac=misses / sum(references(t)),
+    )
+
+
+__all__ = ["Equilibrium", "most_per_ns", "references", "solve", "source"]

@@ -1,0 +1,287 @@
+"""Tenants at given speeds on one cache: what misses, what each holds, what goes to memory.
+
+The classes that fill the cache are the data and the code of each tenant, and the devices of all; `overlap.survival`
+says how long their lines live. Everything is a mean over many sets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nfvlab.llc import overlap
+from nfvlab.llc.associative import age_weights
+from nfvlab.llc.components import CODE, DATA, Flow, RingFlow, flows
+from nfvlab.llc.params import Cache, Tenant
+from nfvlab.llc.popularity import dirty_frac
+
+_COARSE = 120  # ages at which footprints are first looked at
+_FINE = 40  # ages between an empty and a full set, for each different mask
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one tenant does to the cache per unit of its work (a reference, a packet, a wake-up).
+
+    ring_misses: of the descriptor, and of all header lines of a packet (in data_misses, too). io_write_backs and
+    io_lines: of lines that its device filled.
+    """
+
+    data_references: float
+    code_references: float
+    data_misses: float
+    code_misses: float
+    ring_misses: tuple[float, float]
+    write_backs: float
+    io_write_backs: float
+    lines: float
+    io_lines: float
+
+
+class Sharing:
+    """Tenants on a cache, ready to be solved for any speeds."""
+
+    def __init__(
+        self, p: Cache, tenants: Sequence[Tenant], masks: Sequence[int] | None = None, *, steady: bool = False
+    ):
+        """`masks`: by class as `class_masks` gives them, of any ways, if not the tenants' own.
+
+        steady: for ever after; else as between `warmup_ns` and `measured_ns` later of a cache that was empty at first.
+        """
+        self.sets, self.tenants = p.cache_sets, tuple(tenants)
+        self.since_ns = None if steady else (p.warmup_ns, p.warmup_ns + p.measured_ns)
+        masks = class_masks(p, self.tenants) if masks is None else masks
+        wanted, flowing, ringing = [], [], []
+        for k, t in enumerate(self.tenants):
+            kept, rings = flows(t)
+            flowing += [(k, flow, masks[2 * k + flow.feeds]) for flow in kept]
+            ringing += [(k, ring, masks[2 * k + DATA], masks[-1]) for ring in rings]
+        wanted = [mask for *_, mask in flowing] + [mask for _, _, *pair in ringing for mask in pair]
+        self.masks = tuple(dict.fromkeys(wanted))
+        of = self.masks.index
+        self.flows: list[tuple[int, Flow, int]] = [(k, flow, of(mask)) for k, flow, mask in flowing]
+        self.rings: list[tuple[int, RingFlow, int, int]] = [
+            (k, ring, of(core), of(device)) for k, ring, core, device in ringing
+        ]
+        self.ways = np.array([float(mask.bit_count()) for mask in self.masks])
+        self.meets = np.array([[float(a & b > 0) for a in self.masks] for b in self.masks])
+        self.away = [0.0 for _ in self.rings]  # share of the lines that stay in the core's ways
+        self._ages: np.ndarray | None = None
+        self._bursty = _bursty(self.tenants)
+
+    def solve(
+        self, per_ns: Sequence[float], unit_ns: Sequence[float] | None = None, *, anew: bool = True
+    ) -> list[Use]:
+        """What each tenant does at these speeds (units per ns).
+
+        unit_ns: the time that a unit takes, for wake-ups, which come in bursts. anew: choose the ages to look at again.
+        """
+        rates = [flow.speed * per_ns[k] for k, flow, _ in self.flows]
+        ring_rates = [per_ns[k] for k, *_ in self.rings]
+        laws = [(flow.law, rate) for (_, flow, _), rate in zip(self.flows, rates, strict=True)]
+        laws += [(ring.law, rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)]
+        if anew or self._ages is None:
+            self._ages = self._choose(laws)
+        certain = [gap / rate for law, rate in laws for gap, _ in law.gaps]
+        t = np.concatenate([self._ages, certain, self._starts()])
+        t.sort()
+        profiles = [
+            flow.law.profile(t * rate, flow.write_frac)
+            for (_, flow, _), rate in zip(self.flows, rates, strict=True)
+        ]
+        touched = [ring.law.footprint(t * rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)]
+        mean = np.zeros((2, len(self.masks), t.size))  # of all lines; of those that come round at certain times
+        for (_, flow, c), (footprint, *_) in zip(self.flows, profiles, strict=True):
+            mean[0, c] += footprint
+            if flow.law.gaps:
+                mean[1, c] += footprint
+        for (_, _, core, device), footprint, away in zip(self.rings, touched, self.away, strict=True):
+            mean[:, core] += away * footprint
+            mean[:, device] += (1 - away) * footprint
+        alive = self._survival(t, mean[0], per_ns, unit_ns)
+        met = self.meets @ mean
+        lives = _Lives(t, alive, self._known(t), met[1] / met[0])
+        return self._uses(rates, ring_rates, lives, profiles, touched)
+
+    def _starts(self) -> np.ndarray:
+        """Ages between which the start of an empty cache may lie."""
+        return np.empty(0) if self.since_ns is None else np.linspace(*self.since_ns, 6)
+
+    def _known(self, t: np.ndarray) -> np.ndarray:
+        """How likely the start lies further back than t."""
+        if self.since_ns is None:
+            return np.ones_like(t)
+        first, last = self.since_ns
+        return np.clip((last - t) / (last - first), 0, 1)
+
+    def _choose(self, laws: list) -> np.ndarray:
+        """Ages at even steps of how full the ways are, counting each class against its own mask."""
+        high = max(law.horizon / rate for law, rate in laws)
+        t = np.geomspace(min(0.1 / sum(rate for _, rate in laws), 1e-3 * high), 1.001 * high, _COARSE)
+        full = np.zeros((len(self.masks), t.size))
+        into = [((c, 1.0),) for *_, c in self.flows]
+        into += [((a, away), (b, 1 - away)) for (_, _, a, b), away in zip(self.rings, self.away, strict=True)]
+        for (law, rate), classes in zip(laws, into, strict=True):
+            footprint = law.footprint(t * rate)
+            for c, part in classes:
+                full[c] += part * footprint
+        most = self.ways + 5 * np.sqrt(self.ways) + 4
+        progress = np.minimum(full / (self.sets * most)[:, None], 1).sum(axis=0)
+        progress += 1e-6 * np.arange(t.size)
+        even = np.linspace(progress[0], progress[-1], _FINE * len(self.masks) + 1)
+        return np.exp(np.interp(even, progress, np.log(t)))
+
+    def _survival(self, t, mean, per_ns, unit_ns) -> np.ndarray:
+        """How likely lines of each class live, with the largest wake-up in the window, partly in it, or not at all."""
+        if self._bursty is None:
+            return overlap.survival(self.masks, mean / self.sets)
+        k = self._bursty
+        interval = 1 / per_ns[k]
+        length = min(max(unit_ns[k] if unit_ns is not None else 0.0, 1e-9 * interval), interval)
+        wave = np.zeros_like(mean)
+        for of, flow, c in self.flows:
+            if of == k:
+                wave[c] += flow.law.lines
+        shares, levels = burst(np.minimum(t, interval), length, interval)
+        rest = mean - wave * np.minimum(t / interval, 1)
+        stacked = np.concatenate([rest + wave * level for level in levels], axis=1)
+        alive = overlap.survival(self.masks, np.maximum(stacked, 0) / self.sets)
+        mixed = sum(share * part for share, part in zip(shares, np.split(alive, 3, axis=1), strict=True))
+        return np.minimum.accumulate(mixed, axis=1)
+
+    def _uses(self, rates, ring_rates, lives: "_Lives", profiles, touched) -> list[Use]:
+        uses = [dict.fromkeys(_FIELDS, 0.0) | {"ring": [0.0, 0.0]} for _ in self.tenants]
+        for (k, flow, c), rate, profile in zip(self.flows, rates, profiles, strict=True):
+            use, kind = uses[k], "code" if flow.feeds == CODE else "data"
+            held, hits = lives.mean(c, profile[:2])
+            if flow.law.gaps:
+                hits, evicted, fixed = lives.reached(c, np.array(flow.law.gaps), rate)
+                fresh = float(dirty_frac(np.float64(1 - evicted), flow.write_frac))
+                written = evicted * (fixed * flow.write_frac + (1 - fixed) * fresh)
+            else:
+                written = lives.evicted(c, profile[2])
+            use[f"{kind}_references"] += flow.per_unit
+            use[f"{kind}_misses"] += flow.per_unit * (1 - hits)
+            use["write_backs"] += flow.per_unit * written
+            use["lines"] += held
+        for n, (k, ring, core, device) in enumerate(self.rings):
+            self._ring(n, ring, uses[k], lives, touched[n], core, device, ring_rates[n])
+        return [Use(ring_misses=tuple(use.pop("ring")), **use) for use in uses]
+
+    def _ring(self, n, ring, use, lives: "_Lives", touched, core, device, rate) -> None:
+        """Add a ring to what its tenant uses, and see where its lines stay: in the device's ways or the core's."""
+        at = np.array([ring.wait, ring.turn, 1.0]) / rate
+        waited, turned, step = lives.at(core, at)
+        device_waited, device_turned, device_step = lives.at(device, at)
+        away = missed = 0.0
+        if ring.reads:
+            turns = sum(self.since_ns) / 2 * rate / ring.law.horizon if self.since_ns else np.inf
+            fixed = float(lives.fixed(device, at[0]))
+            away, missed = moved(waited, turned, device_waited, fixed, turns)
+        self.away[n] = away
+        again = ring.again * (1 - step)
+        use["data_references"] += (ring.reads + ring.again) if ring.reads else 0.0
+        use["data_misses"] += ring.reads * missed + again
+        use["ring"][ring.part] += ring.reads * missed + again
+        use["write_backs"] += ring.reads * missed * turned
+        evicted = (1 - away) * (1 - device_turned) * ring.per_unit + ring.reads * max(away - away * turned, 0.0)
+        use["io_write_backs"] += evicted + ring.again * (1 - device_step)
+        use["lines"] += away * lives.mean(core, touched)
+        use["io_lines"] += (1 - away) * lives.mean(device, touched)
+
+
+class _Lives:
+    """How long lines live: `alive`[class, t] if there is room, `known`[t] if the start was before.
+
+    fixed[class, t]: share of what comes into a class's ways within t that comes round at certain times.
+    """
+
+    def __init__(self, t: np.ndarray, alive: np.ndarray, known: np.ndarray, fixed: np.ndarray):
+        self.t, self.alive, self._fixed = t, alive * known, fixed
+        self._weights = [age_weights(a) for a in self.alive]
+        middle = 0.5 * (known[1:] + known[:-1])
+        self._ends = (alive[:, :-1] - alive[:, 1:]) * middle  # evicted at an age in each step
+
+    def mean(self, c: int, at) -> np.ndarray:
+        """Mean over the time that lines of class c live of what is `at`[..., t] if that is t."""
+        return np.asarray(at) @ self._weights[c]
+
+    def evicted(self, c: int, at: np.ndarray) -> float:
+        """Mean over ages of eviction of `at`[t]; lines that are never evicted count nothing."""
+        return float((0.5 * (at[1:] + at[:-1])) @ self._ends[c])
+
+    def at(self, c: int, t: np.ndarray) -> np.ndarray:
+        """Share of lines of class c that live longer than t."""
+        return np.interp(t, self.t, self.alive[c])
+
+    def fixed(self, c: int, t: np.ndarray) -> np.ndarray:
+        """Share of what comes into the ways of class c within t that comes round at certain times."""
+        return np.interp(t, self.t, self._fixed[c])
+
+    def reached(self, c: int, gaps: np.ndarray, rate: float) -> tuple[float, float, float]:
+        """Touches after certain times: share that hit, share evicted before; certainty of what they live with."""
+        times, shares = gaps[:, 0] / rate, gaps[:, 1]
+        gone = np.interp(times, self.t, np.concatenate([[0.0], np.cumsum(self._ends[c])]))
+        return tuple(float(x @ shares) for x in (self.at(c, times), gone, self.fixed(c, times)))
+
+
+def burst(t: np.ndarray, length: float, interval: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a window of length t meets of bursts, one an interval: (probabilities, shares of a burst), float64[3, t].
+
+    The least that any window meets, the most, and between them all shares alike, for which their middle stands.
+    """
+    most, least = np.minimum(t, length), np.maximum(t + length - interval, 0)
+    sloped, flat = 2 * (most - least) / interval, np.abs(t - length) / interval
+    shares = np.stack([np.maximum(1 - sloped - flat, 0), sloped, flat])
+    return shares, np.stack([least, 0.5 * (most + least), most]) / length
+
+
+def moved(waited: float, turned: float, device_waited: float, fixed: float, turns: float) -> tuple[float, float]:
+    """Share of ring lines in the core's ways when the device writes them, and misses of the core's first read.
+
+    A line that is evicted from the device's ways before it is read is fetched into the core's ways, and stays there
+    as long as it lives from the reading to the next writing (`turned`) and from that to the next reading (`waited`);
+    evicted there, it goes back to the device's ways. If chance decides anew each time whether it lives in the
+    device's ways until it is read (`device_waited`), this is a Markov chain, here after `turns` of the ring from an
+    empty cache. If it is always the same lines that do not (`fixed`: neighbours come in turns), those move for good.
+    """
+    keep = turned * device_waited
+    rounds = (1 - keep**turns) / (1 - keep) if keep < 1 - 1e-12 else turns
+    chance_away = min((1 - device_waited) * rounds, 1.0)
+    chance_missed = (1 - chance_away * turned) * (1 - device_waited) + chance_away * turned * (1 - waited)
+    same_away = 1 - device_waited
+    same_missed = same_away * (1 - turned * waited)
+    return (
+        fixed * same_away + (1 - fixed) * chance_away,
+        fixed * same_missed + (1 - fixed) * chance_missed,
+    )
+
+
+def _bursty(tenants: Sequence[Tenant]) -> int | None:
+    """The tenant whose wake-ups touch the most lines."""
+    sizes = {k: t.data_bytes + t.code_bytes for k, t in enumerate(tenants) if t.workload == "wakeups"}
+    return max(sizes, key=sizes.get) if sizes else None
+
+
+_FIELDS = (
+    "data_references",
+    "code_references",
+    "data_misses",
+    "code_misses",
+    "write_backs",
+    "io_write_backs",
+    "lines",
+    "io_lines",
+)
+
+
+def class_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[int, ...]:
+    """Masks by class: data and code of each tenant in turn, then the devices; sticky bits and CDP applied."""
+    found = []
+    for t in tenants:
+        for mask in (t.data_mask, t.code_mask if p.cdp else t.data_mask):
+            found.append(mask | p.io_mask if p.io_sticky and mask & p.io_mask else mask)
+    return (*found, p.io_mask)
+
+
+__all__ = ["Sharing", "Use", "class_masks"]
