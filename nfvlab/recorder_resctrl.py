@@ -6,6 +6,7 @@ number is kept.
 """
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -105,7 +106,7 @@ def _sample(tape: "_Tape", root, stop: threading.Event, seconds: float, interval
             say("there is no mon_data any more: resctrl was unmounted")
             return "gone"
         tape.sample(begin, _groups(tree), rows)
-        tick = max(tick + 1, int(tape.now_ns() / interval_ns))
+        tick = max(tick + 1, math.ceil(tape.now_ns() / interval_ns))  # missed ones are not caught up
     return "complete"
 
 

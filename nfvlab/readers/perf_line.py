@@ -65,11 +65,8 @@ def take(path, line: int, cells: list[str], rows: list[dict[str, Any]], separato
         made["where"] = cells.pop(0)
     if _is_where(cells):
         made["where"] = printable(f"{made['where']} {cells.pop(0)}".strip())
-        if (
-            len(cells) > 2
-            and _WHOLE.fullmatch(cells[0])
-            and (_COUNT.fullmatch(cells[1]) or not any(cells[1:4]))
-        ):
+        counted = len(cells) > 2 and (_COUNT.fullmatch(cells[1]) or not any(cells[1:4]))
+        if counted and _WHOLE.fullmatch(cells[0]):
             made["units_count"] = float(whole(path, line, "the number of CPUs", cells.pop(0)))
     if len(cells) > 3 and not any(cells[:3]):
         return _more_metrics(path, line, cells, made, rows)
@@ -92,7 +89,7 @@ def _is_where(cells: list[str]) -> bool:
 
 def _count(path, line: int, cells: list[str], made: dict[str, Any], separator: str) -> None:
     """count, [unit,] event, [cgroup,] [variance,] [run time, percent,] [metric, unit]"""
-    said, rest = cells[0], cells[1:]
+    said, rest = (cells or [""])[0], cells[1:]
     if not rest:
         raise ReaderError(path, line, f"{printable(said, 60)!r} stands alone (truncated?)", AGAIN)
     has_unit = len(rest) > 1

@@ -160,6 +160,8 @@ WRONG = {
     GOOD + GOOD.replace(",100.00,,", ""): "truncated",
     GOOD + GOOD.replace(",,\n", ",1.0\n"): "without its unit",
     GOOD + "5.25\n": "alone",
+    "1.000000001," + GOOD + "1.000000001\n": "alone",
+    "1.000000001," + GOOD + "1.000000001,\n": "alone",
     "1.000000000," + GOOD + "2.000000000,,,,,1.5,of all\n": "continues none above",
     GOOD + "x,y,z\n": "number belongs",
     GOOD + "1.000000001," + GOOD: "some have none",
