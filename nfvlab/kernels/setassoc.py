@@ -158,8 +158,7 @@ def touch(cache, s, line, mask, rmid, write, fills, write_backs):
         held = passed
     if held ^ key < _WAYS:
         rows[s, 0] = held
-        if write:
-            cache.dirty[s] |= _ONE32 << np.uint32(held & _WAY)
+        cache.dirty[s] |= np.uint32(write) << np.uint32(held & _WAY)
         return rank
     while mask >> (held & _WAY) & _ONE == 0:
         passed = rows[s, rank]
@@ -174,22 +173,16 @@ def touch(cache, s, line, mask, rmid, write, fills, write_backs):
 @inlined
 def _fill(cache, s, way, rmid, write, fills, write_backs):
     """Change a way's tags for its new line: MISS, or MISS_DIRTY if the old one is written back."""
-    result = MISS
-    bit = _ONE32 << np.uint32(way)
-    before = cache.owner[s, way]
+    dirty, before = cache.dirty[s], cache.owner[s, way]
+    written_back = dirty >> np.uint32(way) & _ONE32
     if before >= 0:
         cache.occupancy[before] -= 1
-        if cache.dirty[s] & bit:
-            write_backs[before] += 1
-            result = MISS_DIRTY
+        write_backs[before] += written_back
     cache.owner[s, way] = rmid
     cache.occupancy[rmid] += 1
     fills[rmid] += 1
-    if write:
-        cache.dirty[s] |= bit
-    else:
-        cache.dirty[s] &= ~bit
-    return result
+    cache.dirty[s] = dirty & ~(_ONE32 << np.uint32(way)) | np.uint32(write) << np.uint32(way)
+    return MISS - np.int64(written_back)
 
 
 @jit
