@@ -1,0 +1,238 @@
+"""Pictures of tenants who share a cache by masks: one claim each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+
+from nfvlab import figures as house
+from nfvlab import units
+from nfvlab.cat import propose
+from nfvlab.cat.analytic import Theory, analyze
+from nfvlab.cat.params import Params
+from nfvlab.cat.scenarios import SCENARIOS
+from nfvlab.cat.simulation import Samples
+from nfvlab.figures import Figure
+from nfvlab.llc.params import WORKLOADS
+
+MOST = 8  # tenants that a picture has room for
+COLOURS = tuple(
+    getattr(house.PALETTE, name)
+    for name in ("blue", "orange", "green", "pink", "brown", "sky", "grey", "vermillion")
+)  # in the order of the panel's rows of masks
+PROPOSED = {
+    "color": house.INK,
+    "linestyle": "none",
+    "marker": "D",
+    "markersize": 5,
+    "markerfacecolor": "white",
+}
+KEY = "bars: theory · dots: simulated · diamonds and pale blocks: the optimiser's proposal · times: mean to 99 %"
+STRIPES = 10  # rows of the picture of the masks for each tenant: data, code, a gap, the proposal
+
+
+class Live(house.Picture):
+    """Ways of each tenant, its misses, its speed as a share of that alone, and the time of its packets or wake-ups."""
+
+    size = (9.0, 4.7)
+    actions = {"Take the proposal": lambda p: propose.proposal(p).params}
+
+    def build(self, p: Params) -> None:
+        """One row a tenant: masks, misses, speed, times."""
+        self.masks, self.misses, self.speed, self.times = self.figure.subplots(
+            1, 4, sharey=True, width_ratios=(2.1, 1.25, 1.25, 1.4)
+        )
+        self._masks(p)
+        self.bars = [self._bars(axes) for axes in (self.misses, self.speed)]
+        house.quantity(self.misses.xaxis, "miss_frac", "Misses", ticks=3)
+        house.quantity(self.speed.xaxis, "speed_frac", "Speed of that alone", ticks=3)
+        self.times.set_xscale("log")
+        house.quantity(self.times.xaxis, "unit_ns", "Time of a packet or wake-up", ticks=4)
+        self.mean = self.animate(*self.times.plot([], [], "|", ms=15, mew=2.5, color=house.THEORY["color"]))
+        self.reach = [
+            self.animate(*self.times.plot([], [], lw=2, color=house.THEORY["color"])) for _ in range(MOST)
+        ]
+        self.seen = self.animate(*self.times.plot([], [], **house.SIMULATION))
+        self.wanted = self.animate(*self.times.plot([], [], **PROPOSED))
+        for axes in (self.misses, self.speed, self.times):
+            axes.tick_params(left=False, labelleft=False)
+            axes.grid(axis="x")
+            axes.grid(False, axis="y")
+        self.figure.text(0.992, 0.012, KEY, fontsize=8, color=house.FAINT, ha="right", va="bottom")
+        self._rows = 0
+
+    def _masks(self, p: Params) -> None:
+        self.cells = self.animate(
+            self.masks.imshow(np.ones((1, 1, 3)), aspect="auto", interpolation="nearest")
+        )
+        self.masks.grid(False)
+        self.masks.set(yticks=[], xticks=[])
+        self.masks.spines[:].set_visible(False)
+        self.lines = self.animate(*self.masks.plot([], [], color="#8a949e", lw=0.6))
+        self.names = [
+            self.animate(self.masks.text(0, k, "", fontsize=9, va="bottom", ha="left")) for k in range(MOST)
+        ]
+        self.io = self.animate(self.masks.text(0, 0, "", fontsize=8, color=house.FAINT, va="top", ha="left"))
+
+    def _bars(self, axes):
+        made = [Rectangle((0, k - 0.16), 0, 0.32, color=COLOURS[k], alpha=0.85) for k in range(MOST)]
+        for bar in made:
+            self.animate(axes.add_patch(bar))
+        dots = self.animate(*axes.plot([], [], clip_on=False, zorder=4, **house.SIMULATION))
+        diamonds = self.animate(*axes.plot([], [], clip_on=False, zorder=4, **PROPOSED))
+        return made, dots, diamonds
+
+    def show(self, p: Params, theory: Theory, samples: Samples | None = None) -> None:
+        """Theory as bars, the simulation as dots, the optimiser's proposal as diamonds."""
+        count = len(p.tenants)
+        if count != self._rows:
+            self._rows = count
+            self.masks.set_ylim(count - 0.35, -0.6)
+        found = propose.proposal(p)
+        self._found = (p, found)
+        self._show_masks(p, found)
+        alone = [propose.alone(p, k) for k in range(count)]
+        seen = samples.estimate() if samples is not None else {}
+        self._show_bars(
+            self.misses, self.bars[0], theory.miss_frac, found.theory.miss_frac, seen, "miss_frac", 1.0
+        )
+        full = np.array([t.references_per_s[0] for t in alone])
+        speeds = (np.array(t.references_per_s) / full for t in (theory, found.theory))
+        self._show_bars(self.speed, self.bars[1], *speeds, seen, "references_per_s", full)
+        self._show_times(theory, found.theory, seen, count)
+
+    def _show_masks(self, p: Params, found: propose.Proposal) -> None:
+        count, ways = len(p.tenants), p.cache_ways
+        cells = np.ones((STRIPES * count, ways, 3))
+        for k, (tenant, other) in enumerate(zip(p.tenants, found.params.tenants, strict=True)):
+            rows = cells[STRIPES * k : STRIPES * (k + 1)]
+            colour, pale = np.array(to_rgb(COLOURS[k])), 0.35 * np.array(to_rgb(COLOURS[k])) + 0.65
+            masks = [tenant.data_mask, tenant.code_mask] if p.cdp else [tenant.data_mask]
+            for j, mask in enumerate(masks):
+                _paint(rows[2 + 5 * j // len(masks) : 2 + 5 * (j + 1) // len(masks)], mask, ways, colour)
+            others = [other.data_mask, other.code_mask] if p.cdp else [other.data_mask]
+            for j, mask in enumerate(others):
+                _paint(rows[8 + j : 9 + j if p.cdp else 10], mask, ways, pale)
+            self.names[k].set(text=f"{_name(p, k)}", position=(-0.3, k - 0.32), visible=True)
+        for text in self.names[count:]:
+            text.set_visible(False)
+        self.cells.set_data(cells)
+        self.cells.set_extent((0, ways, count - 0.5, -0.5))
+        if self.masks.get_xlim() != (-0.4, ways + 0.4):
+            self.masks.set_xlim(-0.4, ways + 0.4)
+        self.lines.set_data(*_frames(count, ways))
+        marked = [ways - 1 - bit for bit in range(ways) if p.io_mask >> bit & 1]
+        self.io.set_position((min(marked, default=0), count - 0.47))
+        self.io.set_text("↑ devices, too" if marked else "")
+
+    def _show_bars(self, axes, made, values, proposed, seen, name: str, scale) -> None:
+        bars, dots, diamonds = made
+        rows = np.arange(len(values))
+        for k, bar in enumerate(bars):
+            bar.set_width(values[k] if k < len(values) else 0.0)
+        estimates = [seen[f"{name}[{k}]"].value for k in rows] if seen else []
+        dots.set_data(np.array(estimates) / scale if seen else [], rows if seen else [])
+        diamonds.set_data(proposed, rows + 0.36)
+        self.fit(axes, x=(0, min(1.0, 1.05 * max(*values, *proposed, 1e-3))))
+
+    def _show_times(self, theory: Theory, proposed: Theory, seen, count: int) -> None:
+        rows = [k for k in range(count) if np.isfinite(theory.unit_ns[k])]
+        mean, tail = ([getattr(theory, name)[k] for k in rows] for name in ("unit_ns", "unit_p99_ns"))
+        self.mean.set_data(mean, rows)
+        for k, line in enumerate(self.reach):
+            there = k in rows
+            line.set_data(*(([theory.unit_ns[k], theory.unit_p99_ns[k]], [k, k]) if there else ([], [])))
+        dots = [seen[f"unit_p99_ns[{k}]"].value for k in rows] if seen else []
+        self.seen.set_data(dots, rows if seen else [])
+        others = [proposed.unit_p99_ns[k] for k in rows]
+        self.wanted.set_data(others, np.array(rows) + 0.36)
+        self.fit(self.times, x=[*mean, *tail, *others] or [1e2, 1e3])
+
+    def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
+        """One tile a tenant: what it gets, then its misses, then the proposal."""
+        seen = samples.estimate() if samples is not None else {}
+        kept = getattr(self, "_found", None)
+        found = kept[1] if kept and kept[0] == p else propose.proposal(p)
+        tiles = {}
+        for k, tenant in enumerate(p.tenants):
+            name = "packets_per_s" if tenant.workload == "packets" else "cpi_ratio"
+            name = "unit_p99_ns" if tenant.workload == "wakeups" else name
+            what = {"packets_per_s": "", "cpi_ratio": " cycles per instruction", "unit_p99_ns": " at 99 %"}[
+                name
+            ]
+            lines = [units.human(name, getattr(theory, name)[k]) + what]
+            if seen:
+                lines.append(f"simulated {house.with_error(name, seen[f'{name}[{k}]'])}")
+            lines.append(f"misses {units.human('miss_frac', theory.miss_frac[k])}")
+            lines.append(f"proposal {units.human(name, getattr(found.theory, name)[k])}")
+            tiles[_name(p, k)] = " · ".join(lines)
+        return tiles
+
+    def relevant(self, p: Params, path: str) -> bool:
+        """Leave out what a tenant's workload does not use."""
+        if not path.startswith("tenants["):
+            return True
+        position, name = path.removeprefix("tenants[").split("].")
+        return used(p, int(position), name)
+
+    def ways(self, p: Params) -> tuple[int, int, str]:
+        """The cache's ways, and those that devices fill."""
+        return p.cache_ways, p.io_mask, "devices"
+
+
+USES = {
+    "skew_exponent": ("zipf", "packets"),
+    "phases_count": ("phases",),
+    "phase_references_count": ("phases",),
+    "offered_packets_per_s": ("packets",),
+    "frame_bytes": ("packets",),
+    "ring_count": ("packets",),
+    "buffer_bytes": ("packets",),
+    "backlog_count": ("packets",),
+    "header_lines": ("packets",),
+    "lookups_count": ("packets",),
+    "interval_ns": ("wakeups",),
+    "code_frac": tuple(workload for workload in WORKLOADS if workload != "wakeups"),
+}
+
+
+def used(p: Params, tenant: int, name: str) -> bool:
+    """Whether a tenant's workload uses a field of its."""
+    workload = p.tenants[tenant].workload
+    if name == "code_mask":
+        return p.cdp
+    if name == "code_bytes":
+        return workload == "wakeups" or p.tenants[tenant].code_frac > 0
+    return workload in USES.get(name, WORKLOADS)
+
+
+def _name(p: Params, k: int) -> str:
+    return f"Tenant {k + 1}, {p.tenants[k].workload}"
+
+
+def _paint(rows: np.ndarray, mask: int, ways: int, colour: np.ndarray) -> None:
+    bits = [ways - 1 - bit for bit in range(ways) if mask >> bit & 1]
+    rows[:, bits] = colour
+
+
+def _frames(count: int, ways: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lines around every way of every tenant's row, as one broken line."""
+    x, y = [], []
+    for k in range(count):
+        top, bottom = k - 0.3, k + 0.2
+        for way in range(ways + 1):
+            x += [way, way, np.nan]
+            y += [top, bottom, np.nan]
+        for edge in (top, bottom):
+            x += [0, ways, np.nan]
+            y += [edge, edge, np.nan]
+    return np.array(x, float), np.array(y, float)
+
+
+def figure(p: Params, theory: Theory | None = None, samples: Samples | None = None) -> Figure:
+    """The live picture, still."""
+    return Live(p).still(p, theory or analyze(p), samples)
+
+
+__all__ = ["COLOURS", "SCENARIOS", "Live", "Sequence", "figure", "used"]

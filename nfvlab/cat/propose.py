@@ -1,0 +1,124 @@
+"""The optimiser's proposal for a scenario: masks from what each tenant would cost alone with 1, 2 … ways.
+
+The cost of a tenant is how many times slower it is than alone in the whole cache: packets and other references by
+their rate, wake-ups by the time their work takes. Each tenant gets a block of its own; the ways that devices fill are
+left to them where a tenant has a device. A tenant's curve does not depend on the others or on any mask, so it is kept.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from nfvlab.cat.allocate import allocate
+from nfvlab.cat.allocation import Allocation
+from nfvlab.cat.analytic import Theory, analyze
+from nfvlab.cat.params import Params
+from nfvlab.cat.parts import Capability
+from nfvlab.llc import curves
+from nfvlab.llc.params import Cache, Tenant
+
+_KEPT = 256
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Masks by the optimiser, the scenario with them, and what the theory expects of it."""
+
+    allocation: Allocation
+    params: Params
+    theory: Theory
+
+
+def proposal(p: Params, *, objective: str = "throughput") -> Proposal:
+    """The best masks for the tenants of `p`, whatever masks they have now; ParamError if the ways do not suffice."""
+    return _proposal(without_masks(p), objective)
+
+
+@lru_cache(maxsize=_KEPT)
+def _proposal(p: Params, objective: str) -> Proposal:
+    found = allocate(
+        [slowdown(p, k) for k in range(len(p.tenants))],
+        capability(p),
+        objective=objective,
+        code_costs=[code_slowdown(p, k) for k in range(len(p.tenants))] if p.cdp else None,
+        names=[f"tenant {k + 1} ({t.workload})" for k, t in enumerate(p.tenants)],
+        use_io_ways=not any(t.workload == "packets" for t in p.tenants),
+        io_sensitivity=[float(t.workload != "scan") for t in p.tenants],
+        quantity="times as slow as alone",
+    )
+    code = found.code_masks or found.masks
+    tenants = [
+        t.replace(data_mask=d, code_mask=c) for t, d, c in zip(p.tenants, found.masks, code, strict=True)
+    ]
+    better = p.replace(tenants=tuple(tenants))
+    return Proposal(found, better, analyze(better))
+
+
+def capability(p: Params) -> Capability:
+    """What the scenario's part takes as a mask."""
+    return Capability(
+        cbm_len=p.cache_ways,
+        min_cbm_bits=p.min_cbm_ways,
+        shareable_bits=p.io_mask,
+        num_closids=16,
+        sparse_masks=p.sparse_masks,
+        cdp_capable=True,
+    )
+
+
+def without_masks(p: Params) -> Params:
+    """The scenario with all ways for everybody: the same for all masks."""
+    full = (1 << p.cache_ways) - 1
+    return p.replace(tenants=tuple(t.replace(data_mask=full, code_mask=full) for t in p.tenants))
+
+
+def alone(p: Params, k: int) -> Theory:
+    """Tenant k with the whole cache and nobody beside it."""
+    return _alone(without_masks(p).replace(tenants=(without_masks(p).tenants[k],)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _alone(p: Params) -> Theory:
+    return analyze(p)
+
+
+def slowdown(p: Params, k: int) -> np.ndarray:
+    """Cost of tenant k with 0 … W ways, float64[W + 1]: times as slow as alone; infinite with none.
+
+    With CDP: what its data adds, to be added to `code_slowdown`.
+    """
+    t = without_masks(p).tenants[k]
+    if p.cdp:
+        return _stalls(_cache_of(p), t)[0]
+    curve = _solo(_cache_of(p), t)
+    cost = curve.cpi_ratio if t.workload == "wakeups" else 1 / curve.units_per_s
+    return np.concatenate([[np.inf], cost / cost[-1]])
+
+
+def code_slowdown(p: Params, k: int) -> np.ndarray:
+    """With CDP: what the code of tenant k adds with 0 … W ways, float64[W + 1]."""
+    return _stalls(_cache_of(p), without_masks(p).tenants[k])[1]
+
+
+def _cache_of(p: Params) -> Cache:
+    """Only what a curve depends on, so that it is found again."""
+    return Cache(**{name: getattr(p, name) for name in Cache.specs()})
+
+
+@lru_cache(maxsize=_KEPT)
+def _solo(p: Cache, t: Tenant) -> curves.Curve:
+    return curves.solo(p, t)
+
+
+@lru_cache(maxsize=_KEPT)
+def _stalls(p: Cache, t: Tenant) -> tuple[np.ndarray, np.ndarray]:
+    """Time lost to misses of data and of code by ways of each, as a share of the time without any miss."""
+    found = curves.split(p, t)
+    share = p.memory_ns / t.parallelism_ratio / found.unit_ns
+    return tuple(
+        np.concatenate([[np.inf], misses * share]) for misses in (found.data_misses, found.code_misses)
+    )
+
+
+__all__ = ["Proposal", "alone", "capability", "code_slowdown", "proposal", "slowdown", "without_masks"]
