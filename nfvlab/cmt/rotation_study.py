@@ -2,7 +2,7 @@
 
 Each group has a steady working set in the cache. When it gets an RMID its lines come under it one by one, as the cache
 replaces them; when it loses the RMID the lines keep it until they are replaced: `decay`, the share of lines that still
-carry an RMID so long after it was taken away, tells both.
+carry an RMID so long after it was taken away, tells both; `share_left` measures it on the exact cache.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nfvlab.cmt.departure import follow
+from nfvlab.cmt.params import Params
 from nfvlab.cmt.rotation import QUEUE_NS, Group, Rotation
+from nfvlab.llc.engine import Engine
 
 Decay = Callable[[float], float]  # share of the lines left so many ns after an RMID lost its group, 1 at 0
 
@@ -33,6 +36,20 @@ class Watched:
     reading_error_frac: float
     lost_frac: float
     threshold_units: np.ndarray
+
+
+def share_left(p: Params, tenant: int, *, rng: np.random.Generator) -> Decay:
+    """Share of a running tenant's lines that still carry the RMID it had, by the time since it got another one.
+
+    Hits re-tag nothing, so the share need not go to 0: lines that are never evicted keep the old RMID for ever.
+    """
+    engine = Engine(p, p.tenants, rng, spare_rmids=1)
+    engine.run(p.warmup_ns)
+    engine.set_rmid(tenant, engine.rmid_count - 1)
+    decay = follow(engine, tenant)
+    if decay.level_bytes[0] == 0:
+        raise ValueError(f"tenants[{tenant}] holds no line after warmup_ns = {p.warmup_ns:g}: make it longer")
+    return lambda since_ns: decay.level(since_ns) / decay.level_bytes[0]
 
 
 class _Tags:

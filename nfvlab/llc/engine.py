@@ -27,15 +27,15 @@ _PAGE_SHIFT = np.uint64(12)
 
 @dataclass(frozen=True)
 class Window:
-    """What happened between two times. K tenants; RMID K is the devices'.
+    """What happened between two times. K tenants; RMID K is the devices', spare ones follow: R in all.
 
     hits, misses : int64[K, 2], of its core; 0 data, 1 code
     wait_ns : float64[K], its misses' waits for the channel, summed
     busy_ns : float64[K], its core's work, hits and stalls, without sleep
-    fills, reads, write_backs : int64[K + 1, 2] lines by RMID; 0 own node, 1 the other node; reads: fills from memory
+    fills, reads, write_backs : int64[R, 2] lines by RMID; 0 own node, 1 the other node; reads: fills from memory
     channel_ns : what the channel spent on the lines that it was given
     unit_tenant, unit_end_ns, unit_ns : one value a finished packet or wake-up
-    snapshot_ns, occupancy : float64[s], int64[s, K + 1] lines by RMID
+    snapshot_ns, occupancy : float64[s], int64[s, R] lines by RMID
     """
 
     start_ns: float
@@ -74,6 +74,7 @@ class Engine:
         rng: np.random.Generator,
         *,
         remote_fracs: Sequence[float] | None = None,
+        spare_rmids: int = 0,
     ):
         self.p, self.tenants = p, tuple(tenants)
         self.count = len(self.tenants)
@@ -81,8 +82,9 @@ class Engine:
         of_streams, of_pages, of_phases = rng.spawn(3)
         self.streams = streams.of_tenants(self.tenants, of_streams)
         self._salt = of_pages.integers(0, 2**63, dtype=np.uint64)
-        classes = 2 * (self.count + 1)  # tenants and devices, then the same for pages of the other node
-        self.cache = setassoc.empty(p.cache_sets, p.cache_ways, classes, hashed=p.hashed)
+        self.rmid_count = self.count + 1 + spare_rmids
+        self.rmid_of = list(range(self.count + 1))  # by class; on the other node's pages rmid_count more
+        self.cache = setassoc.empty(p.cache_sets, p.cache_ways, 2 * self.rmid_count, hashed=p.hashed)
         self.agents = self._agents()
         periods = np.array([period_ns(t) for t in self.tenants])
         self.agents.unit_due_ns[:] = -periods * of_phases.random(
@@ -116,6 +118,12 @@ class Engine:
         rows.append((self.p.io_mask, self.p.io_mask))
         self.masks = np.array(rows + rows, dtype=np.uint32)
 
+    def set_rmid(self, tenant: int, rmid: int) -> None:
+        """Lines that the tenant fills from now on carry this RMID; those that it hits keep the one they have."""
+        if not 0 <= rmid < self.rmid_count:
+            raise ValueError(f"rmid = {rmid}: the engine was made for 0 to {self.rmid_count - 1}")
+        self.rmid_of[tenant] = rmid
+
     def stop(self, tenant: int) -> None:
         """A tenant ends: its core and its devices make no access any more; its lines stay until others evict them."""
         self.running[tenant] = False
@@ -141,22 +149,22 @@ class Engine:
         return (mixed ^ mixed >> np.uint64(31)) >> np.uint64(11) < np.uint64(share * 2**53)
 
     def lines(self) -> np.ndarray:
-        """Lines held now, by RMID: int64[K + 1]."""
+        """Lines held now, by RMID: int64[R]."""
         return self._by_rmid(self.cache.occupancy).sum(axis=-1)
 
-    def held_by_way(self, tenant: int) -> np.ndarray:
-        """A tenant's lines by the way that they lie in: int64[ways]."""
+    def held_by_way(self, rmid: int) -> np.ndarray:
+        """Lines with this RMID by the way that they lie in: int64[ways]."""
         owner = self.cache.owner
-        return ((owner == tenant) | (owner == tenant + self.count + 1)).sum(axis=0)
+        return ((owner == rmid) | (owner == rmid + self.rmid_count)).sum(axis=0)
 
     def _by_rmid(self, tags: np.ndarray) -> np.ndarray:
-        """int64[…, 2 (K + 1)] by tag as int64[…, K + 1, 2] by RMID and node."""
-        return np.moveaxis(tags.reshape(*tags.shape[:-1], 2, self.count + 1), -2, -1)
+        """int64[…, 2 R] by tag as int64[…, R, 2] by RMID and node."""
+        return np.moveaxis(tags.reshape(*tags.shape[:-1], 2, tags.shape[-1] // 2), -2, -1)
 
     def run(self, until_ns: float, *, snapshot_ns: float = np.inf) -> Window:
         """Make all references due before `until_ns`; snapshots of the occupancy at the multiples of `snapshot_ns`."""
         start, parts = self.now_ns, []
-        rmids = np.arange(len(self.masks), dtype=np.int32)
+        rmids = np.array([*self.rmid_of, *(rmid + self.rmid_count for rmid in self.rmid_of)], dtype=np.int32)
         while True:
             parts.append(
                 contend.run(self.cache, self.agents, self.channel, self.masks, rmids, until_ns, snapshot_ns)

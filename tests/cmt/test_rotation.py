@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from nfvlab.cmt import rotation
+from nfvlab.cmt.params import Params, Tenant
 from nfvlab.cmt.rotation import QUEUE_NS, Group, Rotation
-from nfvlab.cmt.rotation_study import study
+from nfvlab.cmt.rotation_study import share_left, study
+from nfvlab.units import KiB, ms, us
+
+
+def rng(seed=3):
+    return np.random.default_rng(seed)
 
 
 def run(groups, max_rmid, units=lambda rmid, now: 0, limit=10, runs=1):
@@ -111,6 +117,32 @@ def test_watched_time_is_shared_and_slow_caches_make_readings_wrong(tau_ns):
     assert abs(seen.lost_frac - (1 - seen.watched_frac.mean())) < 0.05
     assert seen.clean_wait_ns.min() >= QUEUE_NS
     assert (seen.reading_error_frac > 0.2) is (tau_ns > QUEUE_NS)
+
+
+def test_a_running_tenants_busy_lines_keep_their_old_rmid():
+    one = {"data_bytes": 16 * KiB, "data_mask": 0xFF}
+    p = Params(
+        cache_sets=64,
+        cache_ways=8,
+        io_mask=0x80,
+        warmup_ns=200 * us,
+        measured_ns=1 * ms,
+        sample_ns=0.2 * ms,
+        tenants=(
+            Tenant(workload="zipf", **one),
+            Tenant(workload="scan", data_bytes=512 * KiB, data_mask=0xFF),
+        ),
+    )
+    hot = share_left(p.replace(tenants=(p.tenants[0].replace(skew_exponent=2.0), p.tenants[1])), 0, rng=rng())
+    even = share_left(
+        p.replace(tenants=(p.tenants[0].replace(skew_exponent=0.0), p.tenants[1])), 0, rng=rng()
+    )
+    scan = share_left(p, 1, rng=rng())
+    assert hot(0.0) == even(0.0) == 1.0
+    assert hot(500 * us) > even(500 * us) and hot(500 * us) > 0.01
+    assert scan(200 * us) == 0.0  # it never comes back to a line that is still there
+    alone = share_left(p.replace(tenants=p.tenants[:1]), 0, rng=rng())
+    assert alone(1e12) > 0.9  # nobody evicts: an RMID taken from a group that runs on never comes clean
 
 
 def test_a_part_without_a_reserve_is_refused():

@@ -164,12 +164,26 @@ def test_lines_that_nobody_needs_to_evict_stay_for_ever(others):
 
 
 def test_the_decay_of_an_ended_tenant_in_numbers():
-    made = departure.Decay(np.array([0.0, 10.0, 20.0]), np.array([100.0, 60.0, 20.0]), 3, 20.0, 0.1)
-    assert made.level(5.0) == 80 and made.level(30.0) == pytest.approx(20 / math.e)
-    assert made.below_ns(80.0) == 5.0 and made.below_ns(101.0) == 0.0
-    assert made.below_ns(20 / math.e) == pytest.approx(30.0) and made.below_ns(0.0) == math.inf
-    stuck = departure.Decay(made.times_ns, made.level_bytes, 3, 20.0, 0.0)
+    times, levels = np.array([0.0, 10.0, 20.0]), np.array([100.0, 60.0, 20.0])
+    gone = departure.Decay(times, levels, 3, 0.0, 0.1)
+    assert gone.level(5.0) == 80 and gone.level(30.0) == pytest.approx(20 / math.e)
+    assert gone.below_ns(80.0) == 5.0 and gone.below_ns(101.0) == 0.0
+    assert gone.below_ns(20 / math.e) == pytest.approx(30.0) and gone.below_ns(0.0) == math.inf
+    part = departure.Decay(times, levels, 3, 10.0, 0.1)  # 10 of the 20 stay
+    assert part.level(30.0) == pytest.approx(10 + 10 / math.e) and part.below_ns(10.0) == math.inf
+    assert part.below_ns(15.0) == pytest.approx(20 + 10 * math.log(2))
+    stuck = departure.Decay(times, levels, 3, 20.0, 0.0)
     assert stuck.below_ns(20.0) == math.inf and stuck.level(1e9) == 20.0 and not stuck.extrapolated
+
+
+def test_how_a_decay_goes_on():
+    times = np.linspace(0, 30, 301)
+    for stays, rate in ((40.0, 0.05), (0.5, 0.2)):
+        final, fade = departure._going_on(times, stays + 100 * np.exp(-rate * times))
+        assert final == pytest.approx(stays, rel=0.02) and fade == pytest.approx(rate, rel=0.02)
+    assert departure._going_on(times, np.maximum(100 - 20 * times, 7.0)) == (7.0, 0.0)  # none went since
+    final, fade = departure._going_on(times, 100 - 2 * times)  # as fast as ever: it will all go
+    assert final == 0 and fade == pytest.approx(math.log(60 / 40) / 10)
 
 
 def test_a_cut_short_run_is_carried_on_at_its_last_rate(monkeypatch):

@@ -102,6 +102,20 @@ def test_lines_of_a_stopped_tenant_stay_until_others_need_their_ways():
     assert made.lines()[0] == 0
 
 
+def test_a_new_rmid_tags_what_is_filled_from_now_on():
+    made = engine(tenant("chase", 100), tenant("scan", 3000), spare_rmids=1, remote_fracs=[0.5, 0.0])
+    made.run(1e5)
+    held = made.lines()
+    made.set_rmid(0, 3)
+    window = made.run(1.01e5, snapshot_ns=1e3)
+    assert window.fills.shape == (4, 2) and window.occupancy.shape == (1, 4)
+    assert made.lines()[0] <= held[0] and window.fills[0].sum() == 0
+    window = made.run(4e5)
+    assert made.lines()[0] < held[0] and window.fills[3].sum() == window.misses[0].sum() > 0
+    with pytest.raises(ValueError, match="rmid = 4"):
+        made.set_rmid(0, 4)
+
+
 def test_a_run_in_pieces_is_one_run_and_the_seed_decides():
     whole = engine(*MIXED).run(1e6, snapshot_ns=5e4)
     pieces = engine(*MIXED)
