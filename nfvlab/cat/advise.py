@@ -45,6 +45,7 @@ class Advice:
     regret: float
     measure: Measurement | None
     notes: tuple[str, ...]
+    cdp: bool = False
 
     def effect(self) -> dict[str, tuple[float, float, float]]:
         """Bandwidth of each group with the masks: (expected, at least, at most), bytes/s."""
@@ -98,11 +99,13 @@ def advise(
     use_io_ways: bool = False,
     taken_mask: int = 0,
     cautious: bool = True,
+    cdp: bool = False,
 ) -> tuple[Advice, ...]:
     """Masks for the groups that `frame` watched, of each domain in it: those with the least expected bandwidth.
 
     frame: as for `watched`. cache_bytes: size of one cache. weights, min_ways, max_ways, limit_bytes_per_s (see
-    `estimate_curve`): by group, others have 1, min_cbm_bits, all, and no limit.
+    `estimate_curve`): by group, others have 1, min_cbm_bits, all, and no limit. cdp: whether CDP is mounted, which
+    halves the classes of service; code and data get the same mask.
     Errors: ParamError: a group with fewer than 4 samples; more groups than ways or classes of service.
     """
     if not cache_bytes > 0:
@@ -111,11 +114,23 @@ def advise(
     by_group = {"weights": weights, "min_ways": min_ways, "max_ways": max_ways}
     by_group["limit_bytes_per_s"] = limit_bytes_per_s if isinstance(limit_bytes_per_s, Mapping) else None
     _known(by_group, {group for _, group in points})
+    place = {"use_io_ways": use_io_ways, "taken_mask": taken_mask}
     _, total = ways_to_give(capability, use_io_ways, taken_mask)
     made = []
     for domain in sorted({domain for domain, _ in points}):
         some = [found for (there, _), found in points.items() if there == domain]
         names = [found.group for found in some]
+        if len(names) > capability.closids(cdp):
+            rule = f"the part has {capability.closids(cdp)} classes of service{' with CDP' if cdp else ''}"
+            refuse(
+                "frame",
+                f"{len(names)} groups in domain {domain}",
+                rule,
+                "watch fewer, or join some in one group",
+            )
+        scale = class_weights([_of(weights, name, 1.0) for name in names], len(names))
+        low, high = [_of(min_ways, name, 0) for name in names], [_of(max_ways, name, total) for name in names]
+        limits = class_limits(low, high, len(names), max(1, capability.min_cbm_bits), total)
         tops = [_of(limit_bytes_per_s, name, np.inf) for name in names]
         curves = tuple(
             estimate_curve(
@@ -123,22 +138,8 @@ def advise(
             )
             for p, top in zip(some, tops, strict=True)
         )
-        scale = class_weights([_of(weights, name, 1.0) for name in names], len(names))
-        low, high = [_of(min_ways, name, 0) for name in names], [_of(max_ways, name, total) for name in names]
-        least, most = class_limits(low, high, len(names), max(1, capability.min_cbm_bits), total)
-        careful, notes = bounding_ways(curves, scale, least, most, total) if cautious else (least, [])
-        allocation = allocate(
-            np.array([curve.estimate for curve in curves]),
-            capability,
-            names=names,
-            weights=scale,
-            min_ways=careful,
-            max_ways=most,
-            use_io_ways=use_io_ways,
-            taken_mask=taken_mask,
-            quantity=QUANTITY,
-        )
-        question = (curves, scale, allocation.ways, least, most, total)
+        allocation, notes = _best(curves, capability, scale, limits, total, cautious, place)
+        question = (curves, scale, allocation.ways, *limits, total)
         made.append(
             Advice(
                 domain=domain,
@@ -149,9 +150,29 @@ def advise(
                 regret=worst_regret(*question),
                 measure=best_measurement(*question),
                 notes=(*notes, *_notes(some, curves)),
+                cdp=cdp,
             )
         )
     return tuple(made)
+
+
+def _best(
+    curves, capability, scale, limits, total: int, cautious: bool, place
+) -> tuple[Allocation, list[str]]:
+    """The best masks by the estimates, and notes on groups that could not be treated with caution."""
+    least, most = limits
+    careful, notes = bounding_ways(curves, scale, least, most, total) if cautious else (least, [])
+    allocation = allocate(
+        np.array([curve.estimate for curve in curves]),
+        capability,
+        names=[curve.group for curve in curves],
+        weights=scale,
+        min_ways=careful,
+        max_ways=most,
+        quantity=QUANTITY,
+        **place,
+    )
+    return allocation, notes
 
 
 def _notes(some: Sequence[Points], curves: Sequence[Curve]) -> list[str]:
@@ -163,12 +184,18 @@ def _notes(some: Sequence[Points], curves: Sequence[Curve]) -> list[str]:
 
 
 def schemata(advices: Sequence[Advice]) -> dict[str, str]:
-    """The line of each group over all domains: {"vm": "L3:0=ff000;1=003ff"}."""
+    """What to write into each group's `schemata`, for all domains: {"vm": "L3:0=ff000;1=003ff"}.
+
+    Where CDP is mounted there are two lines with the same masks, L3CODE and L3DATA.
+    """
     masks: dict[str, list[str]] = {}
     for advice in advices:
         for group, line in advice.allocation.schemata((advice.domain,)).items():
             masks.setdefault(group, []).append(line.partition(":")[2])
-    return {group: "L3:" + ";".join(parts) for group, parts in masks.items()}
+    names = ("L3CODE", "L3DATA") if any(advice.cdp for advice in advices) else ("L3",)
+    return {
+        group: "\n".join(f"{name}:" + ";".join(parts) for name in names) for group, parts in masks.items()
+    }
 
 
 def _of(given, group: str, default):

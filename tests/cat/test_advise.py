@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from nfvlab.cat.advise import advise, schemata
 from nfvlab.cat.parts import Capability
+from nfvlab.cat.recorded import from_resctrl
 from nfvlab.cat.regret import worst_regret
 from nfvlab.cat.watched import watched
 from nfvlab.kernels import partition
 from nfvlab.params import ParamError
+from nfvlab.readers.resctrl import Resctrl
+from nfvlab.readers.resctrl_words import Group
 
 PART = Capability(cbm_len=WAYS)
 BYTES = WAY * WAYS
@@ -199,3 +202,79 @@ def test_refusals():
     ):
         with pytest.raises(ParamError, match=words):
             advise(**{"frame": frame, "capability": PART, "cache_bytes": BYTES} | fields)
+
+
+def rows_of(domain):
+    """Samples of two groups of a recording, 90 s."""
+    rng = np.random.default_rng(13)
+    frame = recording(rng, {"/": flat(1e9), "vm": power(2e9, 0.5)}, (9, 6), n=91, domain=domain)
+    return frame.rename(columns={"group": "control_group"}).assign(mon_group="", node=pd.NA)
+
+
+def host(masks, later=None, **info):
+    """What read_resctrl says beside the samples: two groups, and their masks from the 45th second on."""
+    size = {name: {0: mask.bit_count() * WAY} for name, mask in masks.items()}
+
+    def groups(some):
+        return {
+            (name, ""): Group(name, schemata={"L3": {0: mask}}, size={"L3": size[name]}, mode="shareable")
+            for name, mask in some.items()
+        }
+
+    words = {"cbm_mask": 0xFFFFF, "min_cbm_bits": 2, "num_closids": 16, "shareable_bits": 0xC0000} | info
+    changes = ((45e9, groups(later)),) if later else ()
+    return Resctrl("recording", "recording", resources={"L3": words}, groups=groups(masks), changes=changes)
+
+
+def test_a_recording_says_which_ways_were_a_groups_own():
+    meta = host({"/": 0xFFFFF, "vm": 0xFF}, {"/": 0x3FF00, "vm": 0xFF})
+    question = from_resctrl(rows_of(0), meta)
+    frame = question["frame"]
+    early = frame["t_ns"] < 45e9
+    assert frame.loc[early, "ways"].isna().all()  # the default group overlaps
+    assert set(frame.loc[~early & (frame["control_group"] == "vm"), "ways"]) == {8.0}
+    assert set(frame.loc[~early & (frame["control_group"] == "/"), "ways"]) == {10.0}
+    assert question["capability"].min_cbm_bits == 2 and question["cache_bytes"] == BYTES
+    (advice,) = advise(**question)
+    assert set(schemata([advice])) == {"/", "vm"} and advice.curves[1].seen_ways[1] >= 8
+    io = from_resctrl(rows_of(0), host({"/": 0xC0000, "vm": 0xFF}))["frame"]
+    assert io.loc[io["control_group"] == "/", "ways"].isna().all()
+
+
+def test_under_cdp_both_masks_are_written_and_there_are_half_as_many_classes():
+    rows, meta = rows_of(0), host({"/": 0xFF00, "vm": 0xFF})
+    both = {
+        key: Group(
+            group.control,
+            schemata={"L3DATA": group.schemata["L3"], "L3CODE": group.schemata["L3"]},
+            size={"L3DATA": group.size["L3"]},
+        )
+        for key, group in meta.groups.items()
+    }
+    resources = {"L3DATA": meta.resources["L3"] | {"num_closids": 2}}
+    meta = Resctrl("recording", "recording", resources=resources, groups=both)
+    lines = schemata(advise(**from_resctrl(rows, meta)))["vm"].split("\n")
+    assert [line.partition(":")[0] for line in lines] == ["L3CODE", "L3DATA"]
+    assert lines[0].partition(":")[2] == lines[1].partition(":")[2]
+    resources["L3DATA"]["num_closids"] = 1
+    with pytest.raises(ParamError, match="1 classes of service with CDP"):
+        advise(**from_resctrl(rows, meta))
+
+
+def test_recordings_without_allocation_or_sizes_are_refused():
+    with pytest.raises(ParamError, match="nothing of L3 allocation"):
+        from_resctrl(rows_of(0), Resctrl("recording", "recording"))
+    meta = host({"/": 0xFF00, "vm": 0xFF})
+    bare = {key: Group(group.control, schemata=group.schemata) for key, group in meta.groups.items()}
+    with pytest.raises(ParamError, match="how many bytes its mask covers"):
+        from_resctrl(rows_of(0), Resctrl("recording", "recording", resources=meta.resources, groups=bare))
+
+
+def test_locked_ways_are_not_given_out():
+    meta = host({"/": 0xFFF00, "vm": 0xF0})
+    locked = Group("lock", schemata={"L3": {0: 0x3}}, mode="pseudo-locked")
+    meta = Resctrl(
+        "recording", "recording", resources=meta.resources, groups=meta.groups | {("lock", ""): locked}
+    )
+    (advice,) = advise(**from_resctrl(rows_of(0), meta))
+    assert not any(mask & 0xC0003 for mask in advice.allocation.masks)
