@@ -78,8 +78,14 @@ def _row(path, line: int, row: str, columns: list[Column], last: bool) -> tuple[
     except csv.Error as error:
         raise ReaderError(path, line, f"not CSV: {error}", AGAIN) from None
     if len(cells) != 1 + len(columns):
+        more = len(cells) > 1 + len(columns) and any(kind.word.startswith("mbm_local") for kind in columns)
         what = f"{len(cells)} cells, not {1 + len(columns)}" + (" (truncated?)" if last else "")
-        raise ReaderError(path, line, what, AGAIN)
+        remedy = (
+            "Record it again; if with --iface=mmio, as text: its CSV has columns without names"
+            if more
+            else AGAIN
+        )
+        raise ReaderError(path, line, what, remedy)
     if last and not whole_cell(columns[-1], cells[-1]):
         raise ReaderError(path, line, "the file ends in the middle of a row (truncated)", AGAIN)
     return cells[0], {

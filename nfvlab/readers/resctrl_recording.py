@@ -34,6 +34,7 @@ class Recording:
     source: str | None = None
     last_cmd_status: str | None = None
     outcome: str | None = None
+    last_ns: float = 0.0
 
 
 def order(key: Key) -> tuple:
@@ -126,9 +127,9 @@ def _body(value: Any, check: Checker, at: tuple, events: list[str], made: Record
             check.problem((*at, "end", "samples"), f"is {count}, but {len(made.samples)} samples stand above")
         return None
     t_ns = check.number(value, "t_ms", at, scale=ms)
-    last = max([t for t, *_ in made.samples] + [t for t, _ in made.groups])
-    if t_ns is not None and t_ns < last:
+    if t_ns is not None and t_ns < made.last_ns:
         check.problem((*at, "t_ms"), f"is {show(value['t_ms'])}, before the line above")
+    made.last_ns = made.last_ns if t_ns is None else t_ns
     if "groups" in value:
         made.groups.append((t_ns or 0.0, _groups(value, check, at)))
     elif "rows" in value:
