@@ -15,7 +15,7 @@ from nfvlab.kernels.stackdist import Distances, as_lines, stack_distances
 
 FULL = 1 << 32  # the threshold that takes every line
 
-_PIECE = 1 << 20
+_PIECE = 1 << 16
 _A, _B = np.uint64(0x9E3779B1), np.uint64(0x85EBCA77)  # primes of 32 bits: no product overflows
 _HALF, _LOW, _SHIFT = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(29)
 
@@ -65,10 +65,16 @@ def sample_of_size(lines, count: int, rng: np.random.Generator) -> Sampled:
     lowest = np.empty(0, dtype=np.uint64)
     for start in range(0, lines.size, _PIECE):
         found = _hashes(lines[start : start + _PIECE], salt, np.uint64(threshold))
-        lowest = np.unique(np.concatenate((lowest, found)))[: count + 1]
+        lowest = _distinct(np.concatenate((lowest, found)))[: count + 1]
         if lowest.size > count:
             threshold = int(lowest[count])  # the first hash that is one too many
     return _measure(lines, max(1, threshold), salt)
+
+
+def _distinct(hashes: np.ndarray) -> np.ndarray:
+    """Each once, in order; by sorting, which is many times quicker here than numpy.unique's table."""
+    hashes = np.sort(hashes)
+    return hashes[np.append(True, hashes[1:] != hashes[:-1])] if hashes.size else hashes
 
 
 def _salt(rng: np.random.Generator) -> np.uint64:
