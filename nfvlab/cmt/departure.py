@@ -5,9 +5,9 @@ another RMID goes on hitting its lines, and a hit does not change their RMID: it
 
 Levels are taken at times that grow by a fixed factor. The run is over when nothing is left; when what is left lies in
 ways that no running class may fill; or when the others have made their share of references (`BUDGET_TURNS` for each
-line of the cache). What went in the second and in the last third of that time then tells how it goes on: by the same
-ratio from third to third, towards what stays for ever (Aitken's rule; nothing, if the ratio is no less than 1). If no
-line went in the last third, none ever will, as far as can be seen.
+line of the cache, and `BUDGET_MORE`). What went in the second and in the last third of that time then tells how it
+goes on: by the same ratio from third to third, towards what stays for ever (Aitken's rule; nothing stays if the ratio
+is no less than 1). If no line went in the last third, none ever will, as far as can be seen.
 """
 
 import math
@@ -19,7 +19,7 @@ from nfvlab.llc.engine import Engine
 from nfvlab.llc.params import LINE_BYTES
 
 FIRST_NS, GROWTH, LEVELS = 1e3, 1.06, 360  # levels from 1 us to 1.3e9 times as long
-BUDGET_TURNS, BUDGET_LEAST = 8, 500_000  # references for each line of the cache, and at least
+BUDGET_TURNS, BUDGET_MORE = 8, 1_500_000  # references for each line of the cache, and as many more
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def follow(engine: Engine, rmid: int) -> Decay:
     times = np.concatenate(([0.0], FIRST_NS * GROWTH ** np.arange(LEVELS)))
     levels, made = np.full(times.size, np.nan), np.zeros(times.size)  # made: references up to a level
     levels[0] = engine.lines()[rmid]
-    budget = max(BUDGET_LEAST, BUDGET_TURNS * engine.p.cache_sets * engine.p.cache_ways)
+    budget = BUDGET_MORE + BUDGET_TURNS * engine.p.cache_sets * engine.p.cache_ways
     stuck = _closed_ways(engine)
     last = 0
     while last + 1 < times.size and made[last] < budget:

@@ -5,6 +5,7 @@ RMID each `sample_ns`. Then it ends the first tenant and follows its lines (`dep
 under the kernel's allocator, each RMID as slow to get clean as that one was (`groups`).
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class Samples(replications.Samples):
     read_ns, readings_bytes : float64[n, r], float64[n, r, K], llc_occupancy as read
     true_per_s, total_per_s, local_per_s : float64[n, r, K] bytes per second up to each reading: all traffic, as read
     decay_ns, decay_bytes : float64[n, levels], the first tenant's lines after its end
+    carried_on : bool[n], whether lines were still going when the run was over, see `departure`
     starts, refused : int64[n], groups that started, and that were refused
     """
 
@@ -45,6 +47,7 @@ class Samples(replications.Samples):
     local_per_s: np.ndarray
     decay_ns: np.ndarray
     decay_bytes: np.ndarray
+    carried_on: np.ndarray
     starts: np.ndarray
     refused: np.ndarray
     outputs = OUTPUTS
@@ -66,6 +69,8 @@ class Samples(replications.Samples):
         if field == "rate_error_frac":
             return self._rate_error(int(tenant[:-1]))
         made = super().estimate_of(name)
+        if name == "stale_bytes" and self.carried_on.any():
+            return dataclasses.replace(made, method=f"{made.method}, {int(self.carried_on.sum())} carried on")
         if field in ("total_bytes_per_s", "local_bytes_per_s"):
             return _at_least(made, self._unit_per_s() / self._readings / math.sqrt(12 * self.n))
         return made
@@ -142,6 +147,7 @@ def replicate(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
         "slices": np.stack([slices.get(name, empty) for name in order], axis=1),
         "decay_ns": decay.times_ns,
         "decay_bytes": decay.level_bytes,
+        "carried_on": np.bool_(decay.extrapolated),
         "starts": np.int64(host.started),
         "refused": np.int64(host.busy + host.no_space),
     }

@@ -194,7 +194,7 @@ def test_a_cut_short_run_is_carried_on_at_its_last_rate(monkeypatch):
         return depart(engine, 0)
 
     whole = decay()
-    monkeypatch.setattr(departure, "BUDGET_LEAST", 2000)
+    monkeypatch.setattr(departure, "BUDGET_MORE", 2000)
     monkeypatch.setattr(departure, "BUDGET_TURNS", 0)
     cut = decay()
     assert not whole.extrapolated or whole.simulated > cut.simulated
@@ -208,6 +208,7 @@ def test_the_seed_decides_and_pieces_pool(samples):
     pooled = montecarlo.pool(parts, seed=9)
     assert pooled.n == 4 and pooled.totals.shape[0] == 4
     assert math.isfinite(pooled.estimate()["clean_wait_ns"].value)
+    assert not pooled.carried_on.any()
     alone = parts[0].estimate()
     assert math.isnan(alone["clean_wait_ns"].stderr) and alone["occupancy_bytes[1]"].value > 0
 
@@ -220,7 +221,9 @@ def test_no_watching_changes_what_is_watched(samples):
 
 def test_scenarios_show_what_they_are_named_for():
     def estimates(name):
-        return simulation.simulate(SCENARIOS[name], rng=rng(), n=1).estimate()
+        p = SCENARIOS[name]
+        p = p if "idle" in name else p.replace(cache_sets=256, warmup_ns=2 * ms, measured_ns=5 * ms)
+        return simulation.simulate(p, rng=rng(), n=1).estimate()
 
     assert estimates("RMIDs run out")["refused_frac"].value > 0.02
     assert estimates("threshold below one unit")["clean_wait_ns"].value == math.inf
