@@ -168,9 +168,10 @@ def _check_room(division: Division, least: np.ndarray, most: np.ndarray, names, 
 
 def _place(division: Division, ways: list[int], split: list[int] | None, sensitivity) -> tuple[int, ...]:
     if sensitivity is not None:
-        sensitivity = [float(x) for x in sensitivity]
-        if len(sensitivity) == len(ways) and split is not None:
-            sensitivity = [x for x in sensitivity for _ in range(2)]
+        if len(sensitivity) != len(ways):
+            rule = f"there are {len(ways)} groups"
+            refuse("io_sensitivity", tuple(sensitivity), rule, "give one number for each")
+        sensitivity = [float(x) for x in sensitivity for _ in range(1 if split is None else 2)]
     return place(
         pieces(ways, split), division.capability, available=division.available, sensitivity=sensitivity
     )

@@ -18,7 +18,7 @@ def solve(curves, least, most, total: int, objective: str) -> list[int]:
     elif objective == "fairness":
         ways = partition.split_leximin(curves, least, most, total)
     else:
-        if not curves[:, 1:].max() < np.inf:
+        if not all(np.isfinite(row[a : b + 1]).all() for row, a, b in zip(curves, least, most, strict=True)):
             refuse(
                 "objective", objective, "cannot see past forbidden columns", "choose throughput or fairness"
             )

@@ -215,6 +215,18 @@ def test_with_cdp_every_class_has_two_masks_and_costs_the_sum():
         )
 
 
+@pytest.mark.parametrize("objective", ["lookahead", "greedy"])
+def test_rules_of_thumb_know_cdp_too(objective):
+    data, code = (
+        np.array([[np.inf, 9, 5, 2, 1, 0, 0, 0, 0]] * 2),
+        np.array([[np.inf, 4, 1, 0, 0, 0, 0, 0, 0]] * 2),
+    )
+    found = allocate(data, part(8), objective=objective, code_costs=code, io_sensitivity=(1, 2))
+    best = allocate(data, part(8), code_costs=code)
+    assert sum(found.ways) == 8 and found.total >= best.total
+    assert_valid((*found.masks, *found.code_masks), part(8))
+
+
 def test_with_cdp_there_are_two_lines_a_group_and_half_as_many_groups():
     data, code = np.tile(np.arange(20.0, -1, -1), (2, 1)), np.tile(10 * 0.5 ** np.arange(21), (2, 1))
     found = allocate(data, BROADWELL_EP.l3, code_costs=code, names=("a", "b"))
@@ -259,6 +271,7 @@ def test_refusals_name_the_value_the_rule_and_the_remedy():
     assert "throughput, fairness" in refused(objective="speed")
     assert "different words" in refused(names=("a", "a"))
     assert "fit the mask of all ways, 0xff" in refused(taken_mask=0x100)
+    assert "there are 2 groups" in refused(io_sensitivity=(1, 2, 3))
     assert "leave no way" in refused(taken_mask=0xFF)
     assert "cannot see past" in refused(costs=np.full((1, 9), np.inf), objective="greedy")
 
