@@ -4,6 +4,7 @@ from typing import Any
 
 from nfvlab.commands._lines import about, grid, notes, quantity, span
 
+MOST_CHANGES = 5
 _COUNTED = ("mbm_total_bytes_per_s", "mbm_local_bytes_per_s")
 
 
@@ -20,8 +21,10 @@ def resctrl(path) -> list[str]:
     lines = about(first)
     lines += grid("capabilities", [[name, _words(words)] for name, words in sorted(meta.resources.items())])
     lines += grid("groups", [_group(group) for group in meta.groups.values()])
-    for t_ns, groups in meta.changes:
+    for t_ns, groups in meta.changes[:MOST_CHANGES]:
         lines += grid(f"groups from {quantity('t_ns', t_ns)}", [_group(group) for group in groups.values()])
+    if len(meta.changes) > MOST_CHANGES:
+        lines += ["", f"and {len(meta.changes) - MOST_CHANGES} more changes of the groups"]
     keys = ["control_group", "mon_group", "domain", "node"]
     rows = []
     for key, part in made.groupby(keys, sort=False, dropna=False):

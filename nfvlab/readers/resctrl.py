@@ -15,7 +15,7 @@ import pandas as pd
 from nfvlab.readers.checks import Checker, show
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents
-from nfvlab.readers.resctrl_recording import SCHEMA, Key, Recording, order, parse_recording
+from nfvlab.readers.resctrl_recording import SCHEMA, Key, order, parse_recording
 from nfvlab.readers.resctrl_tar import is_tar, load_tar
 from nfvlab.readers.resctrl_tree import COPY, Tree, load_folder
 from nfvlab.readers.resctrl_words import (
@@ -28,6 +28,7 @@ from nfvlab.readers.resctrl_words import (
     parse_group,
     reading,
 )
+from nfvlab.units import human
 
 COLUMNS = ("sample", "t_ns", "control_group", "mon_group", "domain", "node", *EVENTS.values(), "unread")
 Reading = dict[str, float | str]
@@ -42,7 +43,7 @@ class Resctrl:
     resources : {"L3": {"num_closids", "cbm_mask", "min_cbm_bits", …}, "MB": {"min_bandwidth", …}, "L3_MON": …}:
         what `info` says, under the kernel's names; masks as numbers, max_threshold_occupancy_bytes in bytes
     groups : {(control group, monitoring group): Group}; ("/", "") is the default group
-    changes : (t_ns, groups) whenever the groups or their masks changed during a recording
+    changes : (t_ns since the first sample, groups) whenever the groups or their masks changed during a recording
     occupancy_step_bytes : greatest common divisor of the occupancies seen: a multiple of the upscaling factor
         (CPUID 0xF.1 EBX), which resctrl does not show; None if there is no occupancy
     outcome : of a recording: complete, stopped, gone; None if it has no end line
@@ -160,11 +161,19 @@ def _from_recording(path: str | os.PathLike, max_bytes: int) -> tuple[pd.DataFra
         return f"{documents.path}: {name}"
 
     resources, other = capabilities(made.info, place)
-    changes = tuple((t, {_key(g): _group(g, place, notes) for g in groups}) for t, groups in made.groups)
+    zero = made.samples[0][0] if made.samples else 0.0
+    changes = tuple(
+        (t - zero, {_key(g): _group(g, place, notes) for g in groups}) for t, groups in made.groups
+    )
     beside = {"resources": resources, "other": other, "groups": changes[0][1], "changes": changes[1:]}
     beside |= {"source": made.source and printable(made.source), "outcome": made.outcome}
     beside |= {"interval_ns": made.interval_ns, "last_cmd_status": made.last_cmd_status}
-    return _assemble(documents.path, "recording", _zeroed(made), notes, beside)
+    slowest = max((took for _, took, _ in made.samples if took is not None), default=0.0)
+    if made.interval_ns and slowest > 0.1 * made.interval_ns:
+        what = f"a sample took up to {human('t_ns', slowest)} to read: its counts are of different moments"
+        notes.append(f"{what} of an interval of {human('t_ns', made.interval_ns)}")
+    samples = [(t - zero, rows) for t, _, rows in made.samples]
+    return _assemble(documents.path, "recording", samples, notes, beside)
 
 
 def _key(group: dict[str, str]) -> tuple[str, str]:
@@ -176,11 +185,6 @@ def _group(group: dict[str, str], place, notes: list[str]) -> Group:
     return parse_group(
         group, lambda file: place(f"group {control} {mon}".rstrip() + f", {file}"), control, mon, notes
     )
-
-
-def _zeroed(made: Recording) -> list[tuple[float, dict[Key, Reading]]]:
-    zero = made.samples[0][0] if made.samples else 0.0
-    return [(t - zero, rows) for t, _, rows in made.samples]
 
 
 def _assemble(

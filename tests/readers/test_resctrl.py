@@ -223,6 +223,15 @@ def test_groups_that_change_on_the_way_are_kept_with_their_time(tmp_path):
     assert ("web", "") in meta.groups and ("new", "") not in meta.groups
 
 
+def test_samples_that_took_long_to_read_are_said(tmp_path):
+    head, *rest = samples.lines()
+    slow = recording.sample_line(3e9, [("/", "", 0, None, (65536, 9000, 10))], took_ns=0.4e9)
+    path = tmp_path / "r.json"
+    path.write_text("".join([head, *rest[:-1], slow, recording.end_line("complete", 3e9, 4)]))
+    _, meta = read_resctrl(path)
+    assert any("took up to 400 ms" in note for note in meta.notes)
+
+
 def test_a_count_that_goes_down_is_said_and_gives_no_rate(tmp_path):
     lines = samples.lines()
     lines[3] = recording.sample_line(2.005e9, [("/", "", 0, None, (65536, 1, 10))])
