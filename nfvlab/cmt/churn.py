@@ -4,6 +4,8 @@ An RMID is a server of a loss system: a group that finds none free is refused an
 resctrl_find_free_rmid: EBUSY, or ENOSPC without one in limbo). It is held for the group's life, then in limbo for the
 time to get clean, then until the next check. With checks often compared to lives this is Erlang's loss formula, which
 holds for any distribution of the holding time (Sevastyanov, Theory of Probability and Its Applications 2 (1957) 104).
+Checks do not go on for ever: the first RMID in limbo orders one (add_rmid_to_limbo), a check that leaves some there
+the next (cqm_handle_limbo). So a lone RMID waits a whole interval, and not half of one: see `limbo_wait_ns`.
 
 With rare checks it is not: RMIDs come back in batches, and refusals pile up at the end of each interval. Then the
 interval is followed: by Erlang's law, the held ones are Poisson, cut off at the number of RMIDs, in its middle; right
@@ -19,9 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 _CELLS = 16
+_ROUNDS = 6
 _SLIVER = 1e-6  # of an interval, too short to be cut into cells
-_SMALL_BATCH = 0.1  # RMIDs given back at a check, below which checks are as good as continuous
+_SMALL_BATCH = 0.3  # RMIDs given back at a check, below which checks are as good as continuous
 _NEGLIGIBLE = 1e-6
+_FOR_EVER = 30.0  # ends in the time to get clean, from which checks do not stop
 _CLOSE = 1e-5  # of the RMIDs, by which the interval may miss itself
 
 
@@ -57,34 +61,69 @@ def churn(starts_per_s: float, lifetime_ns: float, clean_ns: float, check_ns: fl
     `clean_ns` passes from a group's end until its occupancy is below the threshold (inf: never); checks are
     `check_ns` apart. Without starts there is no share to refuse: NaN.
     """
-    rate, hold = starts_per_s / 1e9, lifetime_ns + clean_ns + check_ns / 2
+    rate = starts_per_s / 1e9
     if not rate:
         return Churn(math.nan, 0.0, 0.0)
     if math.isinf(clean_ns):
         return Churn(1.0, float(rmids), 0.0)  # one RMID after the other is lost
-    refused = erlang_b(rmids, rate * hold)
-    peak = erlang_b(rmids, rate * (hold + check_ns / 2))
-    if rate * (1 - refused) * check_ns < _SMALL_BATCH or peak < _NEGLIGIBLE:
-        taken = rate * (1 - refused)
-        return Churn(refused, taken * (clean_ns + check_ns / 2), taken * lifetime_ns)
-    return _Interval(rate, lifetime_ns, clean_ns, check_ns, rmids).settle()
+    refused = 0.0
+    for _ in range(4):
+        wait = limbo_wait_ns(rate * (1 - refused), clean_ns, check_ns)
+        refused = erlang_b(rmids, rate * (lifetime_ns + wait))
+    taken = rate * (1 - refused)
+    peak = erlang_b(rmids, rate * (lifetime_ns + wait + check_ns / 2))
+    if taken * check_ns < _SMALL_BATCH or peak < _NEGLIGIBLE:
+        return Churn(refused, taken * wait, taken * lifetime_ns)
+    idle, start = 0.0, None
+    for _ in range(_ROUNDS):
+        interval = _Interval(rate, lifetime_ns, clean_ns, check_ns, rmids, idle)
+        found, start = interval.settle(start)
+        before, idle = idle, interval.idle_after()
+        if abs(idle - before) < 1e-3 * check_ns:
+            break
+    return found
+
+
+def limbo_wait_ns(ends_per_ns: float, clean_ns: float, check_ns: float) -> float:
+    """Mean time in limbo if groups end by a Poisson process, and checks are made only while some RMID is in limbo.
+
+    One that finds limbo empty leaves at the first check after it got clean, of those at whole intervals from its end;
+    the others meet checks at a uniform phase. A check ends them if nobody ended in the last `clean_ns`: with n whole
+    intervals and a rest r of one in that time, checks go on for
+    K = 1 / b + (a^-n - 1) / (b (1 - a)) intervals on average, a = exp(-rate check), b = exp(-rate r).
+    """
+    first = check_ns * max(1, math.ceil(clean_ns / check_ns))
+    n, rest = divmod(clean_ns, check_ns)
+    batch = ends_per_ns * check_ns
+    if n * batch + ends_per_ns * rest > _FOR_EVER:
+        return clean_ns + check_ns / 2
+    more = math.expm1(n * batch) / -math.expm1(-batch) if n else 0.0
+    others = batch * math.exp(ends_per_ns * rest) * (1 + more)
+    return (first + others * (clean_ns + check_ns / 2)) / (1 + others)
 
 
 class _Interval:
-    """One interval between checks, in cells: it begins with `held` RMIDs and must end so."""
+    """From one check to the next, in cells: it begins with `held` RMIDs and must end so.
 
-    def __init__(self, rate, life, clean, check, rmids):
-        self.rate, self.life, self.check, self.rmids = rate, life, check, rmids
-        self.whole, late = divmod(clean, check)
-        if min(late, check - late) < _SLIVER * check:
-            self.whole, late = float(round(clean / check)), 0.0
-        early = check - late  # what ends until then is clean after `whole` more intervals
+    `idle` passes with an empty limbo before somebody ends and so orders the next check.
+    """
+
+    def __init__(self, rate, life, clean, check, rmids, idle):
+        self.rate, self.life, self.clean, self.rmids = rate, life, clean, rmids
+        self.check = check + idle
+        self.whole, late = divmod(clean, self.check)
+        if min(late, self.check - late) < _SLIVER * self.check:
+            self.whole, late = float(round(clean / self.check)), 0.0
+        early = self.check - late  # what ends until then is clean after `whole` more intervals
         fine = np.linspace(0, 1, _CELLS + 1) ** 3  # denser at the beginning, when the free ones are taken
         parts = [early * fine] if late == 0 else [early * fine, early + late * fine[1:]]
         self.edges = np.concatenate(parts)
         middle = (self.edges[1:] + self.edges[:-1]) / 2
         self.late = middle > early
-        self.wait = (self.whole + 1 + self.late) * check - middle
+        self.wait = (self.whole + 1 + self.late) * self.check - middle
+        self.wait = np.where(
+            middle < idle, np.minimum(self.wait, check * max(1, math.ceil(clean / check))), self.wait
+        )
         self.started = _poisson_tails(rate * self.edges, rmids)
         self.decay = np.exp(-np.diff(self.edges) / life)
         age = self.edges[:, None] - self.edges[None, 1:]
@@ -92,19 +131,27 @@ class _Interval:
         self.survives = np.exp(-self.edges / life)
         self.batch, self.flows = 0.0, None
 
-    def settle(self) -> Churn:
-        """The interval that reproduces itself: the root over the load that stands for the number held."""
-        low = high = math.log(self.rate * (self.life + self.whole * self.check + self.check / _CELLS))
-        step = 0.5
+    def settle(self, start: float | None = None) -> tuple[Churn, float]:
+        """The interval that reproduces itself, and the logarithm of the load that stands for the number held."""
+        low = start or math.log(self.rate * (self.life + self.whole * self.check + self.check / _CELLS))
+        high, step = low, 0.5
         while self._gain(low) < 0:
             low, step = low - step, 2 * step
         while self._gain(high) > 0:
             low, high, step = high, high + step, 2 * step
-        _root(self._gain, low, high, within=_CLOSE * self.rmids)
+        root = _root(self._gain, low, high, within=_CLOSE * self.rmids)
         taken, ends = self.flows
         through = taken.sum() / self.check
         refused = min(max(1 - through / self.rate, 0.0), 1.0)
-        return Churn(refused, float((ends * self.wait).sum() / self.check), through * self.life)
+        return Churn(refused, float((ends * self.wait).sum() / self.check), through * self.life), root
+
+    def idle_after(self) -> float:
+        """Mean time from a check that leaves limbo empty to the next end, times the probability of such a check."""
+        _, ends = self.flows
+        dirty = self.whole * ends.sum() + ends[self.late].sum()
+        first = np.exp(-np.concatenate([[0.0], np.cumsum(ends)]))
+        mean = float((0.5 * (first[1:] + first[:-1]) * np.diff(self.edges)).sum())
+        return math.exp(-dirty) * mean
 
     def _gain(self, log_load):
         """RMIDs held after the next check less those held after this one; the flows and the batch are kept."""

@@ -1,33 +1,32 @@
 """What becomes of the lines of a tenant that has ended: how fast the others evict them, and what is never evicted.
 
-A dead line is evicted when its set has seen as many other lines as it has ways since the dead line's last reference:
-those of the living, before the end and after it, and those of the dead that were referenced later. So a line of age a
-at the end is still there a time t later with the probability that a Poisson number is below the ways, whose mean is
-the footprint of the dead over a and of the living over a + t, per set (the argument of `llc.associative` for a line
-that is never referenced again). Living tenants whose footprint leaves room for what is left never evict it.
-
-Masks: a fill evicts only in ways of its own mask. Dead lines in ways that no living mask has stay for ever. The others
-are taken apart by groups of living masks that hang together by overlaps; within such a group its ways are taken as one
-pool, exact if its masks are equal. How the dead lines lie on the groups follows from equal ages: as many as the living
-leave free at the age at which the dead tenant's own fills evicted its lines, which also says how old they are.
+A dead line is evicted when the ways that it may lie in are wanted by lines referenced later than it: those of the
+living, before the end and after it, and those of the dead that were younger. So a line of age a at the end is still
+there a time t later with the probability that lines last referenced within a + t leave it a way: the counts in its set
+are Poisson, with the footprint of the dead over a and of the living over a + t per set as means, and
+`llc.overlap.survival` sees how their masks let them lie. It is the argument of `llc.associative` for a line that is
+never referenced again: with equal masks, less than `ways` of them. Living tenants whose footprint leaves room never
+evict what is left, nor do any where their masks do not go.
 
 A line carries the RMID of its filler until it is evicted (Intel SDM vol. 3B, 18.18); `clean_wait` says when that is
-good enough to give the RMID out again.
+good enough to give the RMID out again. Where masks overlap in part, the dead lines that real caches keep are not
+always the youngest: tests/cmt/test_decay.py measures that.
 """
 
-import functools
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nfvlab.llc.associative import hit_below
 from nfvlab.llc.components import Law
+from nfvlab.llc.overlap import islands, survival
 
 _AGES = 72
-_TIMES = 40
+_TIMES = 20
+_ROUNDS = 4
+_FEW = 3  # different masks that hang together, up to which counts are summed over and not sampled
+_COARSE = 28  # ages where they are sampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +42,11 @@ class Source:
     after: float
     watched: bool = False
 
-
-@dataclass(frozen=True, eq=False)
-class _Pool:
-    """Ways that living masks share, and what is in them."""
-
-    ways: int
-    share: float  # of the dead lines
-    living: tuple[Source, ...]
+    def touched(self, before_ns: np.ndarray, after_ns: np.ndarray | float = 0.0) -> np.ndarray:
+        """Distinct lines referenced from so long before the end to so long after it."""
+        return self.law.footprint(
+            np.minimum(self.before * before_ns + self.after * after_ns, self.law.horizon)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,23 +54,23 @@ class Decay:
     """Lines left of the tenant that ended, as a function of the time since."""
 
     sets: int
-    ages: np.ndarray  # ns at the end
-    fresh: np.ndarray  # lines last referenced about so long before the end, were none evicted
-    there: np.ndarray  # probability that the tenant's own fills had left them by then
-    before: np.ndarray  # distinct dead lines referenced later than these ages
-    pools: tuple[_Pool, ...]
-    kept_frac: float  # of the dead lines, in ways that no living tenant fills
+    ages: np.ndarray  # ns at the end, float64[ages]
+    watched: tuple[tuple[int, np.ndarray], ...]  # mask, lines last referenced at about each age
+    dead: tuple[tuple[int, np.ndarray], ...]  # mask, distinct lines referenced later than each age
+    living: tuple[Source, ...]
     scale: float = 1.0
 
     def lines(self, t_ns: float | np.ndarray) -> np.ndarray:
         """Mean number of lines left after `t_ns`; inf is allowed. float64[times]."""
         t = np.atleast_1d(np.asarray(t_ns, float))[:, None]
-        left = np.full(t.shape[0], self.kept_frac * (self.there @ self.fresh))
-        for pool in self.pools:
-            others = pool.share * self.before[None, :] + _living(pool.living, self.ages, t)
-            stays = np.minimum(hit_below(pool.ways, others / self.sets), self.there)
-            left += pool.share * (stays @ self.fresh)
-        return self.scale * left
+        masks = list(dict.fromkeys([mask for mask, _ in self.dead] + [s.mask for s in self.living]))
+        mean = np.zeros((len(masks), t.size, self.ages.size))
+        for mask, later in self.dead:
+            mean[masks.index(mask)] += later
+        for source in self.living:
+            mean[masks.index(source.mask)] += source.touched(self.ages, t)
+        stays = survival(masks, mean.reshape(len(masks), -1) / self.sets).reshape(mean.shape)
+        return self.scale * sum(stays[masks.index(mask)] @ fresh for mask, fresh in self.watched)
 
     @property
     def residue_lines(self) -> float:
@@ -88,7 +84,7 @@ class Decay:
         if not self.residue_lines < lines:
             return math.inf
         low, high = self.shortest_ns, self.longest_ns
-        for _ in range(3):
+        for _ in range(_ROUNDS):
             t = np.geomspace(low, high, _TIMES)
             left = self.lines(t)
             at = int(np.argmax(left <= lines)) if left[-1] <= lines else _TIMES - 1
@@ -100,112 +96,39 @@ class Decay:
     @property
     def shortest_ns(self) -> float:
         """A time in which next to nothing goes: the living touch a hundredth of a line a set, or less."""
-        speed = sum(
-            source.after * max(float(source.law.footprint(np.float64(1.0))), 1e-9)
-            for source in self._living()
-        )
-        return 0.01 * self.sets / speed
+        at_once = np.float64(1.0)
+        speed = sum(s.after * max(float(s.law.footprint(at_once)), 1e-9) for s in self.living)
+        return 0.01 * self.sets / speed if speed else 1.0
 
     @property
     def longest_ns(self) -> float:
         """A time in which the living touch all that they ever touch."""
-        return max((source.law.horizon / source.after for source in self._living()), default=0.0) * 1.01
-
-    def _living(self) -> tuple[Source, ...]:
-        return tuple(source for pool in self.pools for source in pool.living)
+        return max((s.law.horizon / s.after for s in self.living), default=0.0) * 1.01
 
 
 def decay(sources: Sequence[Source], sets: int, occupancy_lines: float | None = None) -> Decay:
     """The decay of the watched sources' lines; `occupancy_lines`, if given, is what they hold at the end."""
-    dead = [source for source in sources if not source.after]
-    alive = [source for source in sources if source.after > 0]
-    watched = [source for source in dead if source.watched]
+    dead = [s for s in sources if not s.after]
+    living = tuple(s for s in sources if s.after > 0)
     ends = [s.law.horizon / s.before for s in dead]
     first = 0.05 / sum(s.before * float(s.law.footprint(np.float64(1.0))) for s in dead)
-    ages = np.geomspace(min(first, 0.1 * max(ends)), 1.001 * max(ends), _AGES)
-    own, all_dead = _touched(watched, ages), _touched(dead, ages)
-    mask = _union(s.mask for s in watched)
-    groups = [
-        _Group(g, g & mask, tuple(s for s in alive if s.mask & g)) for g in _together(s.mask for s in alive)
-    ]
-    private = (mask & ~_union(g.ways for g in groups)).bit_count() * sets
-    age, rooms = _at_eviction(watched, groups, private, sets)
-    middle = np.concatenate([[0.5 * ages[0]], 0.5 * (ages[1:] + ages[:-1])])
-    later = np.interp(middle, ages, all_dead, left=0.5 * all_dead[0])
-    beside = later.copy()  # in the dead tenant's ways
-    for group, room in zip(groups, rooms, strict=True):
-        touched = _touched(group.living, age)
-        if touched > 0:
-            part = max(group.shared.bit_count() * sets - room, 0.0) / touched
-            beside += min(part, 1.0) * _touched(group.living, middle)
-    there = hit_below(mask.bit_count(), beside / sets)
-    held = max(sum(rooms) + private, 1e-300)
-    pools = tuple(
-        _Pool(group.ways.bit_count(), room / held, group.living)
-        for group, room in zip(groups, rooms, strict=True)
-        if room > 0
+    edges = np.geomspace(min(first, 0.1 * max(ends)), 1.001 * max(ends), _ages(s.mask for s in sources))
+    ages = np.concatenate([[0.5 * edges[0]], 0.5 * (edges[1:] + edges[:-1])])
+    touched = [(s, s.touched(edges)) for s in dead]
+    made = Decay(
+        sets,
+        ages,
+        tuple((s.mask, np.diff(lines, prepend=0.0)) for s, lines in touched if s.watched),
+        tuple((s.mask, np.interp(ages, edges, lines, left=0.5 * lines[0])) for s, lines in touched),
+        living,
     )
-    made = Decay(sets, middle, np.diff(own, prepend=0.0), there, later, pools, private / held)
     now = float(made.lines(0.0)[0])
     return made if occupancy_lines is None or not now > 0 else replace(made, scale=occupancy_lines / now)
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """Ways of living masks that hang together, those of them that the dead tenant shares, and who fills them."""
-
-    ways: int
-    shared: int
-    living: tuple[Source, ...]
-
-
-def _union(masks: Iterable[int]) -> int:
-    return functools.reduce(operator.or_, masks, 0)
-
-
-def _together(masks: Iterable[int]) -> list[int]:
-    """Unions of masks that hang together by overlaps."""
-    found: list[int] = []
-    for mask in masks:
-        joined = _union([mask, *(group for group in found if group & mask)])
-        found = [*(group for group in found if not group & mask), joined]
-    return found
-
-
-def _at_eviction(
-    watched: Sequence[Source], groups: Sequence[_Group], private: float, sets: int
-) -> tuple[float, list[float]]:
-    """Age at which the dead tenant's own fills evicted its lines, and its lines in each group of ways then."""
-
-    def rooms(age: float) -> list[float]:
-        free = [group.ways.bit_count() * sets - _touched(group.living, age) for group in groups]
-        most = [group.shared.bit_count() * sets for group in groups]
-        return [min(max(room, 0.0), limit) for room, limit in zip(free, most, strict=True)]
-
-    low, high = 1e-3, max(s.law.horizon / s.before for s in watched)
-    while high > low * 1.001:
-        age = math.sqrt(low * high)
-        fits = _touched(watched, age) < sum(rooms(age)) + private
-        low, high = (age, high) if fits else (low, age)
-    left, found = max(_touched(watched, high) - private, 0.0), rooms(high)
-    fill = min(1.0, left / sum(found)) if sum(found) > 0 else 0.0
-    return high, [room * fill for room in found]
-
-
-def _touched(sources: Iterable[Source], t: float | np.ndarray) -> float | np.ndarray:
-    """Distinct lines that sources touch in windows of `t` ns before the end."""
-    return sum(
-        (s.law.footprint(np.minimum(s.before * t, s.law.horizon)) for s in sources), np.zeros_like(t, float)
-    )
-
-
-def _living(sources: Sequence[Source], ages: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Distinct lines that the living touch from `ages` before the end to `t` after it."""
-    total = np.zeros(np.broadcast_shapes(ages.shape, t.shape))
-    for s in sources:
-        window = np.minimum(s.before * ages + s.after * t, s.law.horizon)
-        total += s.law.footprint(window)
-    return total
+def _ages(masks: Iterable[int]) -> int:
+    """How many ages to look at: fewer where the counts by mask are sampled."""
+    return _AGES if max(map(len, islands(tuple(dict.fromkeys(masks))))) <= _FEW else _COARSE
 
 
 __all__ = ["Decay", "Source", "decay"]

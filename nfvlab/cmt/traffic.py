@@ -9,6 +9,7 @@ certain times (packets below what the core can do, wake-ups) durations do not ma
 Bursts at certain times (wake-ups, new phases) make readings beat: see `quantised.beat_variance`.
 """
 
+import math
 from typing import NamedTuple
 
 from nfvlab.cmt.quantised import beat_variance
@@ -68,7 +69,8 @@ def traffic(p: Cache, t: Tenant, use: Use, per_ns: float, wait_ns: float) -> Tra
         width = _unit_ns(p, t, use, stall_ns)
         return flow._replace(burst_lines=lines, period_ns=1 / per_ns, width_ns=width)
     if t.workload == "phases" and t.phases_count > 1:
-        return flow._replace(**_phases(t, use, per_ns, lines))
+        step_ns = t.work_ns + p.hit_ns / t.parallelism_ratio
+        return flow._replace(**_phases(t, use, per_ns, step_ns, stall_ns))
     return flow
 
 
@@ -95,16 +97,37 @@ def _unit_ns(p: Cache, t: Tenant, use: Use, stall_ns: float) -> float:
     )
 
 
-def _phases(t: Tenant, use: Use, per_ns: float, lines: float) -> dict[str, float]:
-    """The burst at the start of a phase: at most each line of its region once, by references at random."""
-    region = lines_of(t.data_bytes) / t.phases_count
-    per_phase = t.phase_references_count / max(use.data_references, 1e-12)  # units
-    misses = use.data_misses * per_phase
-    burst = min(misses, region) / max(misses, 1e-300) * lines * per_phase
+def _phases(
+    t: Tenant, use: Use, per_ns: float, step_ns: float, stall_ns: float
+) -> dict[str, float]:
+    """The burst at the start of a phase: x data references into it, exp(-x / region) of them miss, until lines age.
+
+    From then on, `aged` references into the phase, exp(-aged / region) do for its rest. `aged` is where that makes the
+    phase's misses; if it cannot be few enough, some lines have survived since the phase before the last.
+    """
+    region, stay = lines_of(t.data_bytes) / t.phases_count, float(t.phase_references_count)
+    missed = stay * use.data_misses / max(use.data_references, 1e-12)
+
+    def first(aged: float) -> float:
+        return -region * math.expm1(-aged / region)
+
+    low, high = 0.0, stay
+    for _ in range(40):
+        aged = (low + high) / 2
+        low, high = (
+            (aged, high) if first(aged) + (stay - aged) * math.exp(-aged / region) > missed else (low, aged)
+        )
+    rest = math.exp(-high / region)
+    excess = first(high) - high * rest  # misses above the level of the phase's rest
+    square = first(high) * (1 + rest) / 2 - 2 * rest * first(high) + rest**2 * high
+    width = excess**2 / square if square > 0 else stay
+    slow_ns = step_ns + (1 + rest) / 2 * stall_ns  # per reference in the burst
+    scale = min(missed / max(first(high) + (stay - high) * rest, 1e-300), 1.0)
+    period_ns = stay / max(use.data_references, 1e-12) / per_ns
     return {
-        "burst_lines": burst,
-        "period_ns": per_phase / per_ns,
-        "width_ns": min(2 * region / max(use.data_references, 1e-12), per_phase) / per_ns,
+        "burst_lines": scale * excess,
+        "period_ns": period_ns,
+        "width_ns": min(width * slow_ns / max(1 - t.code_frac, 1e-3), period_ns),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nfvlab.cmt.churn import churn, erlang_b
+from nfvlab.cmt.churn import churn, erlang_b, limbo_wait_ns
 from nfvlab.units import minute, s
 
 SEED = 20261126
@@ -21,7 +21,7 @@ def played(starts_per_s, lifetime_s, clean_s, check_s, rmids, rng, starts=60_000
     """(share refused, mean in limbo) of groups one by one: start, end, limbo, check."""
     now = counted_s = refused = counted = waiting_s = 0.0
     free, ends, limbo = rmids, [], deque()
-    arrival, check = rng.exponential(1 / starts_per_s), check_s
+    arrival, check = rng.exponential(1 / starts_per_s), math.inf
     horizon = starts / starts_per_s
     while now < horizon:
         before, now = now, min(arrival, check, ends[0] if ends else math.inf)
@@ -32,7 +32,7 @@ def played(starts_per_s, lifetime_s, clean_s, check_s, rmids, rng, starts=60_000
             while limbo and limbo[0] + clean_s <= now:
                 limbo.popleft()
                 free += 1
-            check += check_s
+            check = check + check_s if limbo else math.inf  # cqm_handle_limbo
         elif now == arrival:
             counted += counted_s > 0
             refused += counted_s > 0 and not free
@@ -41,6 +41,7 @@ def played(starts_per_s, lifetime_s, clean_s, check_s, rmids, rng, starts=60_000
                 heapq.heappush(ends, now + rng.exponential(lifetime_s))
             arrival = now + rng.exponential(1 / starts_per_s)
         else:
+            check = check if limbo else now + check_s  # add_rmid_to_limbo
             limbo.append(heapq.heappop(ends))
     return refused / counted, waiting_s / counted_s
 
@@ -95,6 +96,22 @@ def test_groups_that_come_and_go(case):
     told = churn(starts, life * s, clean * s, check * s, rmids)
     assert told.refused_frac == pytest.approx(refused, rel=0.12, abs=0.003)
     assert told.limbo_count == pytest.approx(limbo, rel=0.06, abs=0.01)
+
+
+@pytest.mark.parametrize("clean", [0.0, 0.01, 0.7, 1.0, 1.5, 3.2])
+@pytest.mark.parametrize("starts", [0.02, 0.3, 2.0])
+def test_a_lone_rmid_waits_for_a_whole_check(starts, clean):
+    """Plenty of RMIDs: the mean in limbo over the rate of ends is the mean wait."""
+    _, limbo = played(starts, 1.0, clean, 1.0, 10**6, np.random.default_rng(SEED), 20_000)
+    assert limbo_wait_ns(starts / 1e9, clean * s, s) / s == pytest.approx(limbo / starts, rel=0.04)
+
+
+def test_waits_in_limbo_at_their_ends():
+    assert limbo_wait_ns(1e-30, 0.3 * s, s) == pytest.approx(s)  # alone
+    assert limbo_wait_ns(1e-30, 1.3 * s, s) == pytest.approx(2 * s)
+    assert limbo_wait_ns(1e-30, 0.0, s) == pytest.approx(s)
+    assert limbo_wait_ns(1e-3, 0.3 * s, s) == pytest.approx(0.8 * s)  # one of many
+    assert limbo_wait_ns(1e-9, 1e6 * s, s) == 1e6 * s + s / 2
 
 
 def test_erlang_alone_misses_rare_checks():

@@ -76,9 +76,9 @@ def told(tenants, masks, rates):
     return decay(sources, SETS)
 
 
-# Of all the cache. With equal masks the theory is as good as the Poisson form; with masks that overlap in part the
-# dead lines' places follow from equal ages, which a real cache with 16 ways only nears: up to 5 % of the cache.
-SHARED, APART = 0.01, 0.05
+# Of all the cache. With equal masks the theory is as good as the Poisson form. With masks that overlap in part dead
+# lines stay where they lie, while the theory keeps the youngest: up to 3.5 % of the cache below.
+SHARED, APART = 0.01, 0.04
 CASES = {
     "a scan over it": ([Zipf(ROOM, 0.8), Walk(10 * ROOM)], [ALL, ALL], [1, 1], SHARED),
     "a working set over it": ([Zipf(ROOM, 0.8), Zipf(4 * ROOM, 0.8)], [ALL, ALL], [1, 1], SHARED),
@@ -97,6 +97,24 @@ CASES = {
         [ALL, 0xFF, 0xFF00],
         [1, 1, 1],
         APART,
+    ),
+    "neighbours in the middle": (
+        [Zipf(2 * ROOM, 0.5), Zipf(3 * ROOM, 0.6), Walk(3 * ROOM)],
+        [ALL, 0xFF, 0x0FF0],
+        [1, 1, 1],
+        APART,
+    ),
+    "a scan held down": (
+        [Zipf(ROOM // 2, 0.5), Zipf(3 * ROOM, 0.6), Walk(3 * ROOM)],
+        [ALL, ALL, 0x00F0],
+        [1, 0.2, 1],
+        SHARED,
+    ),
+    "a scan held down beside a loop": (
+        [Zipf(ROOM // 2, 0.5), Walk(ROOM // 4), Walk(3 * ROOM)],
+        [ALL, ALL, 0x00F0],
+        [1, 0.2, 1],
+        SHARED,
     ),
 }
 
@@ -152,7 +170,7 @@ masks = st.integers(1, ALL)
 rates = st.floats(1e-3, 10)
 
 
-@given(st.lists(st.tuples(laws, masks, rates), min_size=1, max_size=4), st.floats(0.2, 5))
+@given(st.lists(st.tuples(laws, masks, rates), min_size=1, max_size=3), st.floats(0.2, 5))
 def test_what_is_left_only_falls_and_ends_at_the_residue(tenants, k):
     sources = [
         Source(law, mask, rate, rate if n else 0.0, n == 0) for n, (law, mask, rate) in enumerate(tenants)
@@ -170,6 +188,17 @@ def test_what_is_left_only_falls_and_ends_at_the_residue(tenants, k):
         faster = decay([Source(s.law, s.mask, k * s.before, k * s.after, s.watched) for s in sources], SETS)
         assert faster.time_below(middle) == pytest.approx(when / k, rel=0.03)
     assert decay(sources, SETS, 1234.0).lines(0.0)[0] == pytest.approx(1234.0) or left[0] == 0
+
+
+@given(st.lists(st.tuples(laws, masks, rates), min_size=4, max_size=6))
+def test_many_masks_are_sampled_and_nearly_as_good(tenants):
+    """256 points of the other classes' counts: up to 8 % of what the dead tenant could hold in sets of few lines."""
+    sources = [
+        Source(law, mask, rate, rate if n else 0.0, n == 0) for n, (law, mask, rate) in enumerate(tenants)
+    ]
+    left = decay(sources, SETS).lines(np.concatenate([[0.0], np.geomspace(1, 1e9, 6), [math.inf]]))
+    own = min(tenants[0][0].lines, tenants[0][1].bit_count() * SETS)
+    assert (np.diff(left) <= 0.1 * own).all() and -1e-6 <= left[-1] and left[0] <= 1.02 * own
 
 
 @given(st.integers(0, 10**7), st.integers(1, 10**6))
