@@ -1,5 +1,6 @@
 """analyze(): what each tenant of a shared cache misses, holds and feels, from characteristic times set by set."""
 
+import math
 from dataclasses import dataclass
 
 from nfvlab import results
@@ -69,10 +70,15 @@ def analyze(p: Params, *, steady: bool = False) -> Theory:
     return Theory(
         params=p,
         **columns,
-        memory_wait_ns=found.load.mean_wait_ns if any(s.reads > 0 for s in found.sources) else NAN,
+        memory_wait_ns=found.load.mean_wait_ns if _reads(found) * p.measured_ns > 1 else NAN,
         memory_busy_frac=found.load.busy_frac,
         equilibrium=found,
     )
+
+
+def _reads(found: Equilibrium) -> float:
+    """Misses per ns of all tenants."""
+    return sum(v * s.reads for v, s in zip(found.load.per_ns, found.sources, strict=True))
 
 
 def _tenant(p: Params, k: int, found: Equilibrium) -> dict[str, float]:
@@ -129,14 +135,20 @@ def _wakeup(use: Use, data: float, code: float) -> tuple[tuple[float, float], ..
 
 
 def lateness_ns(p: Params, t: Tenant, busy_ns: float) -> tuple[float, float]:
-    """How late wake-ups start, on average and in the last hundredth, if each takes `busy_ns`.
+    """How late wake-ups start that end while it is measured, on average and the 99th percentile, if each takes that.
 
-    Those that take longer than the interval fall behind more and more, so it depends on how long one looks.
+    Those that take longer than the interval fall behind more and more, so it depends on how long one looks; NaN if
+    none ends in that time.
     """
-    if t.workload != "wakeups" or busy_ns * most_per_ns(t) <= 1:
+    if t.workload != "wakeups":
         return 0.0, 0.0
-    behind = 1 - 1 / (busy_ns * most_per_ns(t))
-    return behind * (p.warmup_ns + 0.5 * p.measured_ns), behind * (p.warmup_ns + 0.99 * p.measured_ns)
+    step = max(busy_ns, t.interval_ns)
+    first = max(math.ceil((p.warmup_ns - busy_ns) / step), 0)
+    last = math.ceil((p.warmup_ns + p.measured_ns - busy_ns) / step) - 1
+    if last < first:
+        return NAN, NAN
+    late = step - t.interval_ns
+    return late * (first + last) / 2, late * (first + 0.99 * (last - first))
 
 
 __all__ = ["Theory", "analyze", "lateness_ns", "unit"]

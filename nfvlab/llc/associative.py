@@ -18,18 +18,18 @@ from nfvlab.llc.components import Law
 _NODES = 400
 
 
-def hit_below(ways: float, mean: np.ndarray, variance: np.ndarray | None = None) -> np.ndarray:
+def hit_below(ways: int, mean: np.ndarray, variance: np.ndarray | None = None) -> np.ndarray:
     """Probability that fewer than `ways` other lines came into the set.
 
     mean: of that number; variance: if it is known to be less than the mean (few sets), the binomial of the same two
     moments is taken, which is exact for equally likely lines; without it the Poisson.
     """
-    from scipy.special import betainc, gammaincc
-
     mean = np.asarray(mean, float)
-    poisson = gammaincc(ways, mean)
+    poisson = poisson_below(ways, mean)
     if variance is None:
         return poisson
+    from scipy.special import betainc
+
     variance = np.broadcast_to(variance, mean.shape)
     narrow = variance < mean * (1 - 1e-9)
     p = np.where(narrow, 1 - variance / np.where(mean > 0, mean, 1), 0.5)
@@ -37,6 +37,15 @@ def hit_below(ways: float, mean: np.ndarray, variance: np.ndarray | None = None)
     inside = np.maximum(trials - ways + 1, 1e-12)
     binomial = np.where(trials <= ways - 1, 1.0, betainc(inside, ways, 1 - p))
     return np.where(narrow, binomial, poisson)
+
+
+def poisson_below(ways: int, mean: np.ndarray) -> np.ndarray:
+    """Probability that a Poisson number is less than `ways`: exp(-mean) times the first terms of exp(mean)."""
+    mean = np.minimum(mean, 1e4)  # where it is nothing for any number of ways there is
+    terms = np.ones_like(mean)
+    for k in range(ways - 1, 0, -1):
+        terms = 1 + terms * (mean / k)
+    return np.exp(-mean) * terms
 
 
 def smith(distances: np.ndarray, *, sets: int, ways: int) -> float:
@@ -122,6 +131,7 @@ __all__ = [
     "hit_frac",
     "lines_held",
     "over_ages",
+    "poisson_below",
     "shared",
     "smith",
     "times",

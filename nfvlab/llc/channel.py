@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 _CROWDED = 0.9  # busy share from which the queue is ruled by who can wait, not by chance
 _SATURATION = 0.01  # of a service, times busy / (1 - busy): what all wait for besides
-_ROUNDS = 2
-_CLOSE = 1e-6  # of the channel's busy share
+_ROUNDS = 3
+_CLOSE = 1e-5  # of the channel's busy share
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ class Load:
     busy_frac: float
 
 
-def share(sources: Sequence[Source], service_ns: float) -> Load:
-    """The equilibrium of tenants at one channel that takes `service_ns` for a line."""
-    speeds = _speeds(sources, [0.0] * len(sources))
+def share(sources: Sequence[Source], service_ns: float, speeds: Sequence[float] | None = None) -> Load:
+    """The equilibrium of tenants at one channel that takes `service_ns` for a line. `speeds`: to begin with."""
+    rounds = 1 if speeds is not None else _ROUNDS
+    speeds = _speeds(sources, [0.0] * len(sources)) if speeds is None else speeds
     waits, busy = [0.0] * len(sources), 0.0
     if any(s.lines for s in sources):
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             queue = _Queue(sources, speeds, service_ns)
             busy = _fall(queue.offered)
             waits = queue.waits(busy)
@@ -81,6 +82,7 @@ class _Queue:
             for v, s in zip(speeds, sources, strict=True)
         )
         self.batches = batches / total
+        self.asked = [s.lines for s in sources]
         self.met = [
             1 - v * (s.reads + s.writes) / total * (1 - (1 - 1 / s.parallelism) * (1 - s.miss_frac))
             for v, s in zip(speeds, sources, strict=True)
@@ -98,7 +100,7 @@ class _Queue:
     def offered(self, busy: float) -> float:
         """Share of the channel's time that is asked for if it is busy for that share."""
         speeds = _speeds(self.sources, self.waits(busy))
-        return self.service_ns * sum(v * s.lines for v, s in zip(speeds, self.sources, strict=True))
+        return self.service_ns * sum(v * x for v, x in zip(speeds, self.asked, strict=True))
 
 
 def _speeds(sources: Sequence[Source], waits: Sequence[float]) -> list[float]:

@@ -45,12 +45,14 @@ class Cycle:
 
     def footprint(self, x: np.ndarray) -> np.ndarray:
         """Mean number of distinct lines touched in a window of length x."""
+        if len(self.intervals) == 1:
+            return np.minimum(x * (self.lines / self.horizon), self.lines)
         inside = sum(np.minimum(x, gap) * times for gap, times in self._counted)
         return inside * (self.lines / self.horizon)
 
     def hit(self, x: np.ndarray) -> np.ndarray:
         """Share of touches that come within x after the one before to the same line."""
-        return sum((np.asarray(x) >= gap) * share for gap, share in self.gaps)
+        return sum((np.asarray(x) >= gap) * (times / len(self.intervals)) for gap, times in self._counted)
 
     def dirty_miss(self, x: np.ndarray, write_frac: float) -> np.ndarray:
         """Write-backs per touch if lines untouched for x are evicted: those that miss have missed before."""

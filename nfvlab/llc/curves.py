@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfvlab.llc import channel
-from nfvlab.llc.associative import hit_below
+from nfvlab.llc.associative import poisson_below
 from nfvlab.llc.equilibrium import references, source
 from nfvlab.llc.params import LINE_BYTES, Cache, Tenant
-from nfvlab.llc.sharing import Sharing
+from nfvlab.llc.sharing import Sharing, Use
 
 _ROUNDS = 6  # until the ring's lines have settled in the device's ways or the core's
 
@@ -28,8 +28,20 @@ class Curve:
     cpi_ratio: np.ndarray
 
 
-def solo(p: Cache, t: Tenant, *, code_ways: int | None = None) -> Curve:
-    """The tenant alone in 1 … W ways, data and code together, or under CDP with `code_ways` apart for its code.
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A tenant alone, its code and its data in ways apart, by ways 1 … W of each: misses per unit of its work.
+
+    unit_ns: time of a unit without any miss.
+    """
+
+    data_misses: np.ndarray
+    code_misses: np.ndarray
+    unit_ns: float
+
+
+def solo(p: Cache, t: Tenant) -> Curve:
+    """The tenant alone in 1 … W ways, data and code together.
 
     Its device fills ways of its own, as many as `io_mask` has. Alone, what misses does not depend on how fast the
     tenant is.
@@ -38,13 +50,7 @@ def solo(p: Cache, t: Tenant, *, code_ways: int | None = None) -> Curve:
     rows = []
     for ways in range(1, p.cache_ways + 1):
         low = (1 << ways) - 1
-        code = low if code_ways is None else ((1 << code_ways) - 1) << p.cache_ways
-        apart = ((1 << p.io_mask.bit_count()) - 1) << (2 * p.cache_ways)
-        sharing = Sharing(p, (t,), (low, code, apart), steady=True)
-        start = 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio))
-        for _ in range(_ROUNDS if t.workload == "packets" else 1):
-            use = sharing.solve((start,), (1 / start,))[0]
-        asked = source(p, t, use)
+        asked = source(p, t, _alone(p, t, low, low))
         load = channel.share((asked,), service_ns)
         rows.append((asked.reads, load.per_ns[0], load.wait_ns[0], asked.unit_ns))
     misses, per_ns, wait, unit = np.array(rows).T
@@ -57,6 +63,29 @@ def solo(p: Cache, t: Tenant, *, code_ways: int | None = None) -> Curve:
         per_ns * 1e9,
         p.core_hz / 1e9 * busy_ns / (each * t.instructions_ratio),
     )
+
+
+def split(p: Cache, t: Tenant) -> Split:
+    """The tenant alone with masks apart for data and code (CDP): neither's misses depend on the other's ways."""
+    uses = []
+    for ways in range(1, p.cache_ways + 1):
+        low = (1 << ways) - 1
+        uses.append(_alone(p, t, low, low << p.cache_ways))
+    return Split(
+        np.array([float(use.data_misses) for use in uses]),
+        np.array([float(use.code_misses) for use in uses]),
+        sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio),
+    )
+
+
+def _alone(p: Cache, t: Tenant, data: int, code: int) -> Use:
+    """What it does per unit with these masks, its device apart from both."""
+    device = ((1 << p.io_mask.bit_count()) - 1) << (2 * p.cache_ways)
+    sharing = Sharing(p, (t,), (data, code, device), steady=True)
+    speed = 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio))
+    for _ in range(_ROUNDS if t.workload == "packets" else 1):
+        use = sharing.solve((speed,), (1 / speed,))[0]
+    return use
 
 
 def reuse_footprint(reuse: np.ndarray, counts: np.ndarray, cold: float, at: np.ndarray) -> np.ndarray:
@@ -84,7 +113,7 @@ def reuse_curve(reuse: np.ndarray, counts: np.ndarray, cold: float, *, sets: int
     reuse, counts = np.asarray(reuse, float), np.asarray(counts, float)
     total = _checked(reuse, counts, cold)
     mean = reuse_footprint(reuse, counts, cold, reuse - 1) / sets
-    lived = hit_below(np.arange(1, ways + 1)[:, None], mean[None])
+    lived = np.stack([poisson_below(k, mean) for k in range(1, ways + 1)])
     return 1 - lived @ counts / total
 
 
@@ -99,4 +128,4 @@ def _checked(reuse: np.ndarray, counts: np.ndarray, cold: float) -> float:
     return float(counts.sum() + cold)
 
 
-__all__ = ["Curve", "reuse_curve", "reuse_footprint", "solo"]
+__all__ = ["Curve", "Split", "reuse_curve", "reuse_footprint", "solo", "split"]

@@ -16,7 +16,8 @@ from nfvlab.llc.params import LINE_BYTES, Cache, Tenant, lines_of
 from nfvlab.llc.sharing import Sharing, Use
 
 _DEPTH = 4  # steps that the acceleration looks back
-_CLOSE = 1e-5  # of a speed
+_CLOSE = 1e-4  # of a speed
+_FAR = 0.03  # in the logarithm of a speed, from where the ages to look at were chosen
 _STEPS = 60
 
 
@@ -47,10 +48,13 @@ def solve(
     speeds = np.array([_alone(p, t) for t in tenants] if start is None else start, float)
     past: list[tuple[np.ndarray, np.ndarray]] = []
     unit_ns, away = [1 / v for v in speeds], tuple(sharing.away)
+    chosen = None  # speeds for which the ages to look at were chosen
     for step in range(1, _STEPS + 1):
-        uses = sharing.solve(speeds, unit_ns, anew=step <= 3)
+        if chosen is None or np.abs(np.log(speeds / chosen)).max() > _FAR:
+            chosen = speeds
+        uses = sharing.solve(speeds, unit_ns, anew=chosen is speeds)
         sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
-        load = channel.share(sources, service_ns)
+        load = channel.share(sources, service_ns, speeds.tolist() if step > 1 else None)
         here = np.concatenate([np.log(speeds), away])
         there = np.concatenate([np.log(load.per_ns), sharing.away])
         unit_ns = [_unit_ns(s, wait) for s, wait in zip(sources, load.wait_ns, strict=True)]
@@ -72,7 +76,10 @@ def _accelerated(past: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         return 0.5 * (here + there)
     residuals = np.array([b - a for a, b in past])
     differences = (residuals[1:] - residuals[:-1]).T
-    weights = np.linalg.lstsq(differences, residuals[-1], rcond=1e-8)[0]
+    normal = differences.T @ differences
+    normal[np.diag_indices_from(normal)] *= 1 + 1e-9
+    normal[np.diag_indices_from(normal)] += 1e-18
+    weights = np.linalg.solve(normal, differences.T @ residuals[-1])
     moves = np.diff(np.array([b for _, b in past]), axis=0).T
     step = np.clip(there - moves @ weights - here, -1.5, 1.5)
     return here + step

@@ -5,6 +5,7 @@ Nothing here knows of caches: numbers of misses come in, times go out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class Unit:
     def quantiles_ns(self, shares: Sequence[float]) -> tuple[float, ...]:
         """Times that these shares of units do not exceed; summed exactly for short units, else normal."""
         if self._means()[0] > _LATTICE:
-            return tuple(self.mean_ns + _normal(q) * self.sd_ns for q in shares)
+            return tuple(self.mean_ns + NormalDist().inv_cdf(q) * self.sd_ns for q in shares)
         values, mass = self.distribution()
         below = np.cumsum(mass)
         places = np.searchsorted(below, np.asarray(shares) * below[-1])
@@ -126,13 +127,6 @@ def _misses(fetches: int, data: np.ndarray, p: float) -> np.ndarray:
         rows[j] = (1 - p) * rows[j - 1]
         rows[j, 1:] += p * rows[j - 1, :-1]
     return rows
-
-
-def _normal(q: float) -> float:
-    """Quantile of the standard normal distribution."""
-    from scipy.special import ndtri
-
-    return float(ndtri(q))
 
 
 __all__ = ["Unit", "amat_ns", "binomial", "cpi_ratio", "mpki", "penalty_cycles"]

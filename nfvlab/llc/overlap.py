@@ -17,10 +17,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nfvlab.llc.associative import hit_below
+from nfvlab.llc.associative import poisson_below
 
 _EXACT = 3  # classes that overlap, up to which all their counts are summed over
-_POINTS = 256  # sampled counts beyond
+_POINTS = (128, 64, 32)  # sampled counts beyond, for up to 16, 64 and more unions
+_LOOKS = 32  # times at which they are sampled, more being interpolated
 
 
 @functools.lru_cache(maxsize=1024)
@@ -114,9 +115,14 @@ def _apart(masks: tuple[int, ...], mean: np.ndarray) -> np.ndarray:
 def _island(masks: tuple[int, ...], mean: np.ndarray) -> np.ndarray:
     """`survival` of different masks, connected by overlaps."""
     if len(masks) == 1:
-        return hit_below(masks[0].bit_count(), mean[0])[None]
-    below = [_below(m, mask.bit_count()) for m, mask in zip(mean, masks, strict=True)]
-    return _summed(masks, below) if len(masks) <= _EXACT else _sampled(masks, below)
+        return poisson_below(masks[0].bit_count(), mean[0])[None]
+    if len(masks) <= _EXACT:
+        return _summed(masks, [_below(m, mask.bit_count()) for m, mask in zip(mean, masks, strict=True)])
+    full = np.minimum(mean / _sizes(masks), 1).sum(axis=0)
+    order = np.argsort(full, kind="stable")
+    look = order[np.unique(np.searchsorted(full[order], np.linspace(full.min(), full.max(), _LOOKS)))]
+    alive = _sampled(masks, [_below(m, mask.bit_count()) for m, mask in zip(mean[:, look], masks, strict=True)])
+    return np.stack([np.interp(full, full[look], a) for a in alive])
 
 
 def _below(mean: np.ndarray, ways: int) -> np.ndarray:
@@ -128,6 +134,13 @@ def _below(mean: np.ndarray, ways: int) -> np.ndarray:
     np.cumsum(pmf, axis=1, out=below[:, 1:-1])
     below[:, -1] = 1.0
     return below
+
+
+@functools.lru_cache(maxsize=64)
+def _sizes(masks: tuple[int, ...]) -> np.ndarray:
+    """Counts that surely fill each mask, float64[classes, 1]."""
+    ways = np.array([float(mask.bit_count()) for mask in masks])[:, None]
+    return ways + 5 * np.sqrt(ways) + 4
 
 
 @functools.lru_cache(maxsize=64)
@@ -156,13 +169,13 @@ def _room(masks: tuple[int, ...], counts: np.ndarray) -> np.ndarray:
     unless it is inside a union that is already full.
     """
     members, ways = unions(masks)
-    held = (~members).astype(counts.dtype) @ counts + ways[:, None].astype(counts.dtype)
+    held = (~members).astype(np.float32) @ counts.astype(np.float32) + ways[:, None].astype(np.float32)
     rooms = []
     for c, own in enumerate(counts):
         full = held[members[:, c]].min(axis=0)
         free = held[~members[:, c]].min(axis=0) - own
         rooms.append(full - np.minimum(full, free))
-    return np.stack(rooms)
+    return np.stack(rooms).astype(np.intp)
 
 
 def _summed(masks: tuple[int, ...], below: list[np.ndarray]) -> np.ndarray:
@@ -180,25 +193,24 @@ def _summed(masks: tuple[int, ...], below: list[np.ndarray]) -> np.ndarray:
 
 def _sampled(masks: tuple[int, ...], below: list[np.ndarray]) -> np.ndarray:
     """Mean over evenly spread counts of the other classes; own counts are summed over."""
-    points = _spread(len(masks))
-    counts = np.stack(
-        [(b[:, 1:-1, None] <= u).sum(axis=1) for b, u in zip(below, points, strict=True)]
-    )  # classes, t, points
-    shape = counts.shape
-    rooms = _room(masks, counts.reshape(shape[0], -1)).reshape(shape)
+    size = unions(masks)[1].size
+    points = _spread(len(masks), _POINTS[(size > 16) + (size > 64)])
+    counts = [(b[:, 1:-1, None] <= u).sum(axis=1, dtype=np.int16) for b, u in zip(below, points, strict=True)]
+    shape = counts[0].shape  # times, points
+    rooms = _room(masks, np.stack(counts).reshape(len(masks), -1)).reshape(-1, *shape)
     return np.stack(
         [np.take_along_axis(b, room, axis=1).mean(axis=1) for b, room in zip(below, rooms, strict=True)]
     )
 
 
 @functools.lru_cache(maxsize=32)
-def _spread(dimensions: int) -> np.ndarray:
+def _spread(dimensions: int, points: int) -> np.ndarray:
     """Points of the unit cube by the generalised golden ratio, float64[dimensions, points]."""
     root = 2.0
     for _ in range(64):
         root = (1 + root) ** (1 / (dimensions + 1))
     steps = root ** -np.arange(1, dimensions + 1)
-    return (0.5 + np.outer(steps, np.arange(1, _POINTS + 1))) % 1
+    return (0.5 + np.outer(steps, np.arange(1, points + 1))) % 1
 
 
 __all__ = ["fair_times", "islands", "survival", "unions"]

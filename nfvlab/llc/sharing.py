@@ -4,6 +4,7 @@ The classes that fill the cache are the data and the code of each tenant, and th
 says how long their lines live. Everything is a mean over many sets.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,8 @@ from nfvlab.llc.params import Cache, Tenant
 from nfvlab.llc.popularity import dirty_frac
 
 _COARSE = 120  # ages at which footprints are first looked at
-_FINE = 40  # ages between an empty and a full set, for each different mask
+_STEPS = np.arange(_COARSE) / (_COARSE - 1)
+_FINE = 32  # ages between an empty and a full set, for each different mask
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,17 @@ class Sharing:
         self._bursty = _bursty(self.tenants)
 
     def solve(
-        self, per_ns: Sequence[float], unit_ns: Sequence[float] | None = None, *, anew: bool = True
+        self,
+        per_ns: Sequence[float],
+        unit_ns: Sequence[float] | None = None,
+        *,
+        anew: bool = True,
+        ways_less: float = 0.0,
     ) -> list[Use]:
         """What each tenant does at these speeds (units per ns).
 
         unit_ns: the time that a unit takes, for wake-ups, which come in bursts. anew: choose the ages to look at again.
+        ways_less: as if every mask had so many ways less, to see how much that matters.
         """
         rates = [flow.speed * per_ns[k] for k, flow, _ in self.flows]
         ring_rates = [per_ns[k] for k, *_ in self.rings]
@@ -86,7 +94,7 @@ class Sharing:
         t = np.concatenate([self._ages, certain, self._starts()])
         t.sort()
         profiles = [
-            flow.law.profile(t * rate, flow.write_frac)
+            (flow.law.footprint(t * rate),) if flow.law.gaps else flow.law.profile(t * rate, flow.write_frac)
             for (_, flow, _), rate in zip(self.flows, rates, strict=True)
         ]
         touched = [ring.law.footprint(t * rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)]
@@ -98,26 +106,32 @@ class Sharing:
         for (_, _, core, device), footprint, away in zip(self.rings, touched, self.away, strict=True):
             mean[:, core] += away * footprint
             mean[:, device] += (1 - away) * footprint
-        alive = self._survival(t, mean[0], per_ns, unit_ns)
+        crowded = 1 + ways_less / np.maximum(self.ways, 2.0) / (1 - min(ways_less, 0) / np.maximum(self.ways, 2.0))
+        alive = self._survival(t, mean[0], per_ns, unit_ns, crowded[:, None])
         met = self.meets @ mean
         lives = _Lives(t, alive, self._known(t), met[1] / met[0])
         return self._uses(rates, ring_rates, lives, profiles, touched)
 
     def _starts(self) -> np.ndarray:
         """Ages between which the start of an empty cache may lie."""
-        return np.empty(0) if self.since_ns is None else np.linspace(*self.since_ns, 6)
+        if self.since_ns is None:
+            return np.empty(0)
+        first, last = self.since_ns
+        return first + np.arange(6) * ((last - first) / 5)
 
     def _known(self, t: np.ndarray) -> np.ndarray:
         """How likely the start lies further back than t."""
         if self.since_ns is None:
             return np.ones_like(t)
         first, last = self.since_ns
-        return np.clip((last - t) / (last - first), 0, 1)
+        return np.minimum(np.maximum((last - t) / (last - first), 0), 1)
 
     def _choose(self, laws: list) -> np.ndarray:
         """Ages at even steps of how full the ways are, counting each class against its own mask."""
         high = max(law.horizon / rate for law, rate in laws)
-        t = np.geomspace(min(0.1 / sum(rate for _, rate in laws), 1e-3 * high), 1.001 * high, _COARSE)
+        low = min(0.1 / sum(rate for _, rate in laws), 1e-3 * high)
+        log_t = np.log(low) + _STEPS * np.log(1.001 * high / low)
+        t = np.exp(log_t)
         full = np.zeros((len(self.masks), t.size))
         into = [((c, 1.0),) for *_, c in self.flows]
         into += [((a, away), (b, 1 - away)) for (_, _, a, b), away in zip(self.rings, self.away, strict=True)]
@@ -127,14 +141,15 @@ class Sharing:
                 full[c] += part * footprint
         most = self.ways + 5 * np.sqrt(self.ways) + 4
         progress = np.minimum(full / (self.sets * most)[:, None], 1).sum(axis=0)
-        progress += 1e-6 * np.arange(t.size)
-        even = np.linspace(progress[0], progress[-1], _FINE * len(self.masks) + 1)
-        return np.exp(np.interp(even, progress, np.log(t)))
+        progress += 1e-6 * _STEPS
+        count = _FINE * len(self.masks)
+        even = progress[0] + np.arange(count + 1) * ((progress[-1] - progress[0]) / count)
+        return np.exp(np.interp(even, progress, log_t))
 
-    def _survival(self, t, mean, per_ns, unit_ns) -> np.ndarray:
+    def _survival(self, t, mean, per_ns, unit_ns, crowded) -> np.ndarray:
         """How likely lines of each class live, with the largest wake-up in the window, partly in it, or not at all."""
         if self._bursty is None:
-            return overlap.survival(self.masks, mean / self.sets)
+            return overlap.survival(self.masks, mean * (crowded / self.sets))
         k = self._bursty
         interval = 1 / per_ns[k]
         length = min(max(unit_ns[k] if unit_ns is not None else 0.0, 1e-9 * interval), interval)
@@ -145,7 +160,7 @@ class Sharing:
         shares, levels = burst(np.minimum(t, interval), length, interval)
         rest = mean - wave * np.minimum(t / interval, 1)
         stacked = np.concatenate([rest + wave * level for level in levels], axis=1)
-        alive = overlap.survival(self.masks, np.maximum(stacked, 0) / self.sets)
+        alive = overlap.survival(self.masks, np.maximum(stacked, 0) * (crowded / self.sets))
         mixed = sum(share * part for share, part in zip(shares, np.split(alive, 3, axis=1), strict=True))
         return np.minimum.accumulate(mixed, axis=1)
 
@@ -153,20 +168,30 @@ class Sharing:
         uses = [dict.fromkeys(_FIELDS, 0.0) | {"ring": [0.0, 0.0]} for _ in self.tenants]
         for (k, flow, c), rate, profile in zip(self.flows, rates, profiles, strict=True):
             use, kind = uses[k], "code" if flow.feeds == CODE else "data"
-            held, hits = lives.mean(c, profile[:2])
+            held = lives.mean(c, profile[0])
             if flow.law.gaps:
                 hits, evicted, fixed = lives.reached(c, np.array(flow.law.gaps), rate)
                 fresh = float(dirty_frac(np.float64(1 - evicted), flow.write_frac))
                 written = evicted * (fixed * flow.write_frac + (1 - fixed) * fresh)
             else:
-                written = lives.evicted(c, profile[2])
+                hits, written = lives.mean(c, profile[1]), lives.evicted(c, profile[2])
             use[f"{kind}_references"] += flow.per_unit
             use[f"{kind}_misses"] += flow.per_unit * (1 - hits)
             use["write_backs"] += flow.per_unit * written
             use["lines"] += held
         for n, (k, ring, core, device) in enumerate(self.rings):
             self._ring(n, ring, uses[k], lives, touched[n], core, device, ring_rates[n])
+        self._fit(uses)
         return [Use(ring_misses=tuple(use.pop("ring")), **use) for use in uses]
+
+    def _fit(self, uses: list[dict]) -> None:
+        """No more lines than the cache has: bursts are mixed age by age, which may count a little too many."""
+        room = self.sets * functools.reduce(int.__or__, self.masks, 0).bit_count()
+        held = sum(use["lines"] + use["io_lines"] for use in uses)
+        if held > room:
+            for use in uses:
+                use["lines"] *= room / held
+                use["io_lines"] *= room / held
 
     def _ring(self, n, ring, use, lives: "_Lives", touched, core, device, rate) -> None:
         """Add a ring to what its tenant uses, and see where its lines stay: in the device's ways or the core's."""
