@@ -12,9 +12,9 @@ import numpy as np
 from nfvlab import results
 from nfvlab.cat.params import OUTPUTS, PER_TENANT, Params
 from nfvlab.llc import replications
-from nfvlab.llc.engine import Engine, Window
-from nfvlab.llc.params import LINE_BYTES
-from nfvlab.llc.replications import SLICES, mean
+from nfvlab.llc.engine import Engine, Window, period_ns
+from nfvlab.llc.params import LINE_BYTES, Tenant, lines_of
+from nfvlab.llc.replications import SLICES, count_deviation, mean
 
 SNAPSHOTS = 4  # of the occupancy in a slice; as many in the whole warm-up as in the measured time
 LATENCY_NS = np.logspace(0, 9, 181)  # edges of the histograms, 20 bins a decade
@@ -33,6 +33,24 @@ class Samples(replications.Samples):
     latency_counts: np.ndarray
     outputs = OUTPUTS
     per_tenant = PER_TENANT
+
+    def least_deviation(self, name: str) -> float:
+        """A reference, a line more or less; a packet or wake-up, if their number in the measured time is not whole."""
+        field, _, index = name.partition("[")
+        weights = {"references_per_s": 1.0, "packets_per_s": 0.0, "bandwidth_bytes_per_s": float(LINE_BYTES)}
+        if field not in weights:
+            return 0.0
+        t, time_s = self.params.tenants[int(index[:-1])], self.params.measured_ns / 1e9
+        units = count_deviation(1e9 / period, time_s) if (period := period_ns(t)) else 0.0
+        of_unit = {"references_per_s": references_of_unit(t), "packets_per_s": 1.0}.get(field, 0.0)
+        return math.hypot(weights[field] / math.sqrt(12), of_unit * units) / time_s
+
+
+def references_of_unit(t: Tenant) -> float:
+    """References of a packet, mean, or of a wake-up; 1 for work without units."""
+    if t.workload == "packets":
+        return (1 + t.header_lines + t.lookups_count) / (1 - t.code_frac)
+    return lines_of(t.data_bytes) + lines_of(t.code_bytes) if t.workload == "wakeups" else 1.0
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:

@@ -71,9 +71,16 @@ class Samples(replications.Samples):
         made = super().estimate_of(name)
         if name == "stale_bytes" and self.carried_on.any():
             return dataclasses.replace(made, method=f"{made.method}, {int(self.carried_on.sum())} carried on")
-        if field in ("total_bytes_per_s", "local_bytes_per_s"):
-            return _at_least(made, self._unit_per_s() / self._readings / math.sqrt(12 * self.n))
         return made
+
+    def least_deviation(self, name: str) -> float:
+        """A unit more or less in the sum of all readings; a line in the true traffic."""
+        field = name.partition("[")[0]
+        if field in ("total_bytes_per_s", "local_bytes_per_s"):
+            return self._unit_per_s() / self._readings / math.sqrt(12)
+        if field == "bandwidth_bytes_per_s":
+            return LINE_BYTES / (self.params.measured_ns / 1e9) / math.sqrt(12)
+        return 0.0
 
     @property
     def _readings(self) -> int:
@@ -96,19 +103,10 @@ class Samples(replications.Samples):
         if true == 0:
             return stats.Estimate(math.nan, math.nan, "there is no such value", self.n)
         squares = stats.mean(np.mean((self.total_per_s[:, :, tenant] / true - 1) ** 2, axis=1))
-        squares = _at_least(
-            squares, (self._unit_per_s() / true) ** 2 / self._readings / math.sqrt(12 * self.n)
-        )
-        root = math.sqrt(squares.value)
-        error = squares.stderr / (2 * root) if root > 0 else math.sqrt(squares.stderr)
+        least = (self._unit_per_s() / true) ** 2 / self._readings / math.sqrt(12 * self.n)
+        root, stderr = math.sqrt(squares.value), float(np.maximum(squares.stderr, least))  # NaN stays NaN
+        error = stderr / (2 * root) if root > 0 else math.sqrt(stderr)
         return stats.Estimate(root, error, f"root of {squares.method}", self.n, squares.dof)
-
-
-def _at_least(estimate: stats.Estimate, stderr: float) -> stats.Estimate:
-    """An estimate of what comes in whole units: few replications that agree to the unit do not prove it exact."""
-    if estimate.stderr >= stderr or math.isnan(estimate.stderr):
-        return estimate
-    return stats.Estimate(estimate.value, stderr, f"{estimate.method}, whole units", estimate.n, estimate.dof)
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:

@@ -1,5 +1,6 @@
 """What the Monte Carlos of `cat` and `cmt` share: rows of outputs over the measured time and over slices of it."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -51,6 +52,20 @@ class Samples(results.Samples):
 
     def estimate_of(self, name: str) -> stats.Estimate:
         """The estimate of one output."""
+        made = self._mean(name)
+        least = self.least_deviation(name) / math.sqrt(self.n)
+        if math.isnan(made.stderr) or made.stderr >= least:
+            return made
+        return dataclasses.replace(made, stderr=least, method=f"{made.method}, whole counts")
+
+    def least_deviation(self, name: str) -> float:
+        """The standard deviation that an output has in any case, because it counts whole things in a given time.
+
+        A few replications that agree to the last count do not prove that there is no more to know.
+        """
+        return 0.0
+
+    def _mean(self, name: str) -> stats.Estimate:
         values = self.values(name)
         values = values[~np.isnan(values)]  # a replication may end before the first wake-up does
         if not values.size:
@@ -85,6 +100,12 @@ def one_replication(value: float, slices: np.ndarray) -> stats.Estimate:
         return stats.Estimate(value, math.nan, "a single replication, its batches depend on each other", 1, 0)
     batches = stats.batch_means(slices)
     return stats.Estimate(value, batches.stderr, batches.method, 1, batches.dof)
+
+
+def count_deviation(per_s: float, time_s: float) -> float:
+    """Standard deviation of how many things fall into a time if they come evenly and their phase is by chance."""
+    rest = per_s * time_s % 1
+    return math.sqrt(rest * (1 - rest))
 
 
 def mean(rows: np.ndarray) -> np.ndarray:

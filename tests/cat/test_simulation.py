@@ -115,6 +115,19 @@ def test_a_single_replication_says_when_its_slices_tell_its_error():
     )
 
 
+def test_counts_that_agree_by_chance_are_not_exact():
+    # 8 packets in 400 us are whole, 8.25 are 8 or 9: by chance of the phase sqrt(0.25 * 0.75) packets
+    def rate(offered):
+        tenants = (SMALL.tenants[0].replace(offered_packets_per_s=offered, code_frac=0.0),)
+        return simulation.simulate(SMALL.replace(tenants=tenants), rng=rng(), n=3).estimate()
+
+    assert rate(8 / 400e-6)["packets_per_s[0]"].stderr == 0
+    least = math.sqrt(0.25 * 0.75 / 3) / 400e-6
+    uneven = rate(8.25 / 400e-6)
+    assert uneven["packets_per_s[0]"].stderr >= 0.999 * least
+    assert uneven["references_per_s[0]"].stderr >= 4 * 0.999 * least  # descriptor, header, two look-ups
+
+
 def test_a_short_warm_up_shows_as_drift():
     cold = SMALL.replace(
         warmup_ns=0.0, tenants=(Tenant(workload="chase", data_bytes=28 * KiB, data_mask=0xFF),)
