@@ -1,7 +1,5 @@
 """Pictures of tenants who share a cache by masks: one claim each."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
@@ -14,13 +12,8 @@ from nfvlab.cat.params import Params
 from nfvlab.cat.scenarios import SCENARIOS
 from nfvlab.cat.simulation import Samples
 from nfvlab.figures import Figure
-from nfvlab.llc.params import WORKLOADS
+from nfvlab.llc.figures import COLOURS, MOST, relevant, tenant_name
 
-MOST = 8  # tenants that a picture has room for
-COLOURS = tuple(
-    getattr(house.PALETTE, name)
-    for name in ("blue", "orange", "green", "pink", "brown", "sky", "grey", "vermillion")
-)  # in the order of the panel's rows of masks
 PROPOSED = {
     "color": house.INK,
     "linestyle": "none",
@@ -114,7 +107,7 @@ class Live(house.Picture):
             others = [other.data_mask, other.code_mask] if p.cdp else [other.data_mask]
             for j, mask in enumerate(others):
                 _paint(rows[8 + j : 9 + j if p.cdp else 10], mask, ways, pale)
-            self.names[k].set(text=f"{_name(p, k)}", position=(-0.3, k - 0.32), visible=True)
+            self.names[k].set(text=tenant_name(p, k), position=(-0.3, k - 0.32), visible=True)
         for text in self.names[count:]:
             text.set_visible(False)
         self.cells.set_data(cells)
@@ -166,49 +159,16 @@ class Live(house.Picture):
                 lines.append(f"simulated {house.with_error(name, seen[f'{name}[{k}]'])}")
             lines.append(f"misses {units.human('miss_frac', theory.miss_frac[k])}")
             lines.append(f"proposal {units.human(name, getattr(found.theory, name)[k])}")
-            tiles[_name(p, k)] = " · ".join(lines)
+            tiles[tenant_name(p, k)] = " · ".join(lines)
         return tiles
 
     def relevant(self, p: Params, path: str) -> bool:
         """Leave out what a tenant's workload does not use."""
-        if not path.startswith("tenants["):
-            return True
-        position, name = path.removeprefix("tenants[").split("].")
-        return used(p, int(position), name)
+        return relevant(p, path)
 
     def ways(self, p: Params) -> tuple[int, int, str]:
         """The cache's ways, and those that devices fill."""
         return p.cache_ways, p.io_mask, "devices"
-
-
-USES = {
-    "skew_exponent": ("zipf", "packets"),
-    "phases_count": ("phases",),
-    "phase_references_count": ("phases",),
-    "offered_packets_per_s": ("packets",),
-    "frame_bytes": ("packets",),
-    "ring_count": ("packets",),
-    "buffer_bytes": ("packets",),
-    "backlog_count": ("packets",),
-    "header_lines": ("packets",),
-    "lookups_count": ("packets",),
-    "interval_ns": ("wakeups",),
-    "code_frac": tuple(workload for workload in WORKLOADS if workload != "wakeups"),
-}
-
-
-def used(p: Params, tenant: int, name: str) -> bool:
-    """Whether a tenant's workload uses a field of its."""
-    workload = p.tenants[tenant].workload
-    if name == "code_mask":
-        return p.cdp
-    if name == "code_bytes":
-        return workload == "wakeups" or p.tenants[tenant].code_frac > 0
-    return workload in USES.get(name, WORKLOADS)
-
-
-def _name(p: Params, k: int) -> str:
-    return f"Tenant {k + 1}, {p.tenants[k].workload}"
 
 
 def _paint(rows: np.ndarray, mask: int, ways: int, colour: np.ndarray) -> None:
@@ -235,4 +195,4 @@ def figure(p: Params, theory: Theory | None = None, samples: Samples | None = No
     return Live(p).still(p, theory or analyze(p), samples)
 
 
-__all__ = ["COLOURS", "SCENARIOS", "Live", "Sequence", "figure", "used"]
+__all__ = ["SCENARIOS", "Live", "figure"]

@@ -4,9 +4,9 @@ import numpy as np
 
 from nfvlab import figures as house
 from nfvlab import units
-from nfvlab.cat.figures import COLOURS
 from nfvlab.cat.reprogram import Course
 from nfvlab.figures import Figure
+from nfvlab.llc.figures import COLOURS
 from nfvlab.llc.params import LINE_BYTES
 
 

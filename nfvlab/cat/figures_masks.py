@@ -9,10 +9,7 @@ from nfvlab import figures as house
 from nfvlab.cat.cbm import Cbm
 from nfvlab.cat.talk import Table, overlaps
 from nfvlab.figures import Figure
-
-INKS = tuple(
-    getattr(house.PALETTE, name) for name in ("blue", "orange", "green", "pink", "brown", "sky", "grey")
-)
+from nfvlab.llc.figures import COLOURS
 
 
 def tables(*drawn: Table) -> Figure:
@@ -72,7 +69,7 @@ def _bare(axes) -> None:
 def _colour_of(masks: Mapping[str, Cbm]) -> dict[str, str]:
     """A colour a class: data and code of one class have the same."""
     classes = list(dict.fromkeys(name.partition(".")[0] for name in masks))
-    return {name: INKS[classes.index(name.partition(".")[0]) % len(INKS)] for name in masks}
+    return {name: COLOURS[classes.index(name.partition(".")[0]) % len(COLOURS)] for name in masks}
 
 
 def _words(table: Table) -> str:

@@ -5,6 +5,7 @@ their rate, wake-ups by the time their work takes. Each tenant gets a block of i
 left to them where a tenant has a device. A tenant's curve does not depend on the others or on any mask, so it is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from nfvlab.cat.allocation import Allocation
 from nfvlab.cat.analytic import Theory, analyze
 from nfvlab.cat.params import Params
 from nfvlab.cat.parts import Capability
+from nfvlab.cat.schemata import paste
 from nfvlab.llc import curves
 from nfvlab.llc.params import Cache, Tenant
 
@@ -29,6 +31,10 @@ class Proposal:
     params: Params
     theory: Theory
 
+    def schemata(self, domains: Sequence[int] = (0,)) -> dict[str, str]:
+        """What to write into each tenant's `schemata` file."""
+        return schemata(self.params, domains)
+
 
 def proposal(p: Params, *, objective: str = "throughput") -> Proposal:
     """The best masks for the tenants of `p`, whatever masks they have now; ParamError if the ways do not suffice."""
@@ -42,17 +48,37 @@ def _proposal(p: Params, objective: str) -> Proposal:
         capability(p),
         objective=objective,
         code_costs=[code_slowdown(p, k) for k in range(len(p.tenants))] if p.cdp else None,
-        names=[f"tenant {k + 1} ({t.workload})" for k, t in enumerate(p.tenants)],
+        names=names(p),
         use_io_ways=not any(t.workload == "packets" for t in p.tenants),
         io_sensitivity=[float(t.workload != "scan") for t in p.tenants],
         quantity="times as slow as alone",
     )
     code = found.code_masks or found.masks
-    tenants = [
-        t.replace(data_mask=d, code_mask=c) for t, d, c in zip(p.tenants, found.masks, code, strict=True)
+    masks = [
+        (d, c) if codes or not p.cdp else (d | c, d | c)  # who fetches no code has the ways of both
+        for d, c, codes in zip(found.masks, code, map(_has_code, p.tenants), strict=True)
     ]
+    tenants = [t.replace(data_mask=d, code_mask=c) for t, (d, c) in zip(p.tenants, masks, strict=True)]
     better = p.replace(tenants=tuple(tenants))
     return Proposal(found, better, analyze(better))
+
+
+def names(p: Params) -> list[str]:
+    """What the tenants are called in tables and as groups."""
+    return [f"tenant {k + 1} ({t.workload})" for k, t in enumerate(p.tenants)]
+
+
+def schemata(p: Params, domains: Sequence[int] = (0,)) -> dict[str, str]:
+    """The scenario's masks as lines to paste, by tenant: "L3:0=ff000;1=ff000"; with CDP two lines."""
+    made = {}
+    for name, t in zip(names(p), p.tenants, strict=True):
+        masks = {"L3CODE": t.code_mask, "L3DATA": t.data_mask} if p.cdp else {"L3": t.data_mask}
+        made[name] = paste({key: dict.fromkeys(domains, mask) for key, mask in masks.items()}).rstrip("\n")
+    return made
+
+
+def _has_code(t: Tenant) -> bool:
+    return t.workload == "wakeups" or t.code_frac > 0
 
 
 def capability(p: Params) -> Capability:
