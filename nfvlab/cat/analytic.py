@@ -1,5 +1,6 @@
 """analyze(): what each tenant of a shared cache misses, holds and feels, from characteristic times set by set."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from nfvlab import results
 from nfvlab.cat import claims
 from nfvlab.cat.params import OUTPUTS, Params
 from nfvlab.llc import curves
-from nfvlab.llc.equilibrium import Equilibrium, most_per_ns, references, solve
+from nfvlab.llc.equilibrium import Equilibrium, most_per_ns, references, solve, vary
 from nfvlab.llc.felt import Unit
 from nfvlab.llc.params import LINE_BYTES, Tenant
 from nfvlab.llc.sharing import Use
@@ -45,9 +46,21 @@ class Theory(results.Theory):
         """What is claimed of output `name`, "miss_frac[1]" for that of tenant 1, in this very scenario."""
         return claims.claim(self, name)
 
+    def value(self, name: str) -> float:
+        """Output `name`, "miss_frac[1]" that of tenant 1."""
+        field, _, place = name.partition("[")
+        found = getattr(self, field)
+        return float(found[int(place[:-1])] if place else found)
+
     def doubts(self) -> tuple[str, ...]:
         """Where this theory is known to be poor for this scenario, in sentences."""
         return claims.doubts(self)
+
+    @functools.cached_property
+    def near(self) -> tuple["Theory", "Theory"]:
+        """What the outputs were with a few ways less and more, as many as this theory may be wrong by."""
+        reach = claims.reach_ways(self.params)
+        return tuple(theory(self.params, vary(self.params, self.params.tenants, self.equilibrium, x)) for x in (reach, -reach))
 
     def unit(self, k: int) -> Unit:
         """The time of a packet or wake-up of tenant k as a distribution; ValueError for other workloads."""
@@ -64,7 +77,11 @@ def analyze(p: Params, *, steady: bool = False) -> Theory:
     As a simulation finds them that starts with an empty cache: between `warmup_ns` and `measured_ns` after that. So
     large data may still be coming in; `steady` leaves the start out, as if it were long ago.
     """
-    found = solve(p, p.tenants, steady=steady)
+    return theory(p, solve(p, p.tenants, steady=steady))
+
+
+def theory(p: Params, found: Equilibrium) -> Theory:
+    """The outputs of an equilibrium."""
     rows = [_tenant(p, k, found) for k in range(len(p.tenants))]
     columns = {name: tuple(row[name] for row in rows) for name in rows[0]}
     return Theory(
@@ -151,4 +168,4 @@ def lateness_ns(p: Params, t: Tenant, busy_ns: float) -> tuple[float, float]:
     return late * (first + last) / 2, late * (first + 0.99 * (last - first))
 
 
-__all__ = ["Theory", "analyze", "lateness_ns", "unit"]
+__all__ = ["Theory", "analyze", "lateness_ns", "theory", "unit"]

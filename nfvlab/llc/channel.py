@@ -3,13 +3,15 @@
 First come, first served, a fixed time per line. The wait is that of Allen and Cunneen, service * h * busy / (1 - busy),
 for sources that wait themselves: they offer less the longer they wait, and a core meets its own misses in the queue
 only as far as several are out at once and chance brings them together. h is half the squared variation of the gaps
-between misses, in Albin's mixture of what it is for each tenant and of 1 for all together, and more for lines that
-come in batches: a fill with its write-back, the lines that a device pushes out with one packet. As the channel fills
-up, the wait grows to whatever brings what is offered down to what it can serve.
+between misses, in Albin's mixture of what it is for each tenant and of 1 for all together, and more for a fill that
+brings a write-back. What a device pushes out with one packet comes as a batch, but never on top of the one before. As
+the channel fills up, the wait grows to whatever brings what is offered down to what it can serve.
 
 References: Allen, Probability, Statistics, and Queueing Theory, 1978; Albin, Operations Research 32(5), 1984.
 """
 
+import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,6 +70,31 @@ def share(sources: Sequence[Source], service_ns: float, speeds: Sequence[float] 
     return Load(tuple(speeds), tuple(waits), mean, min(busy, 1.0))
 
 
+def share_with_bursts(
+    sources: Sequence[Source], service_ns: float, bursty: int, speeds: Sequence[float] | None = None
+) -> Load:
+    """`share` where one source works in bursts, at full speed until a unit is done, then not at all."""
+    burst = sources[bursty]
+    at_work = [dataclasses.replace(s, most_per_ns=math.inf) if k == bursty else s for k, s in enumerate(sources)]
+    at_rest = [s for k, s in enumerate(sources) if k != bursty]
+    busy = share(at_work, service_ns)
+    part = min(1.0, burst.most_per_ns / busy.per_ns[bursty])
+    if part == 1.0:
+        return share(sources, service_ns, speeds)
+    idle = share(at_rest, service_ns)
+    per_ns, wait_ns = list(idle.per_ns), list(idle.wait_ns)
+    per_ns.insert(bursty, 0.0)
+    wait_ns.insert(bursty, 0.0)
+    mean = [part * a + (1 - part) * b for a, b in zip(busy.per_ns, per_ns, strict=True)]
+    waits = [
+        (part * a * x + (1 - part) * b * y) / v if v else 0.0
+        for a, x, b, y, v in zip(busy.per_ns, busy.wait_ns, per_ns, wait_ns, mean, strict=True)
+    ]
+    reads = [v * s.reads for v, s in zip(mean, sources, strict=True)]
+    waited = sum(r * w for r, w in zip(reads, waits, strict=True)) / sum(reads) if sum(reads) else 0.0
+    return Load(tuple(mean), tuple(waits), waited, part * busy.busy_frac + (1 - part) * idle.busy_frac)
+
+
 class _Queue:
     """What each tenant meets at the channel, for given shares of the traffic."""
 
@@ -77,11 +104,9 @@ class _Queue:
         total = sum(lines)
         self.own = sum(x / total * (1 - s.miss_frac) for x, s in zip(lines, sources, strict=True))
         self.streams = 1 / sum((x / total) ** 2 for x in lines)
-        batches = sum(
-            v * (min(s.reads, s.writes) + 0.5 * s.pushed * max(s.pushed - 1, 0))
-            for v, s in zip(speeds, sources, strict=True)
-        )
-        self.batches = batches / total
+        self.pairs = sum(v * min(s.reads, s.writes) for v, s in zip(speeds, sources, strict=True)) / total
+        pushed = sum(v * s.pushed * max(s.pushed - 1, 0) for v, s in zip(speeds, sources, strict=True))
+        self.pushed = 0.5 * pushed / total
         self.asked = [s.lines for s in sources]
         self.met = [
             1 - v * (s.reads + s.writes) / total * (1 - (1 - 1 / s.parallelism) * (1 - s.miss_frac))
@@ -91,10 +116,10 @@ class _Queue:
     def waits(self, busy: float) -> list[float]:
         """Wait of each tenant's misses when the channel is busy for that share of the time."""
         alone = 1 / (1 + 4 * (1 - busy) ** 2 * (self.streams - 1))
-        spread = 0.5 * (alone * self.own + 1 - alone) + self.batches
+        spread = 0.5 * (alone * self.own + 1 - alone) + self.pairs
         crowd = min(busy, _CROWDED)
         chance = self.service_ns * spread * crowd / (1 - crowd)
-        common = self.service_ns * _SATURATION * busy**8 / max(1 - busy, 1e-12)
+        common = self.service_ns * (self.pushed * busy + _SATURATION * busy**8 / max(1 - busy, 1e-12))
         return [part * chance + common for part in self.met]
 
     def offered(self, busy: float) -> float:
@@ -132,4 +157,4 @@ def _fall(function: Callable[[float], float]) -> float:
     return 0.5 * (low + high)
 
 
-__all__ = ["Load", "Source", "share"]
+__all__ = ["Load", "Source", "share", "share_with_bursts"]

@@ -23,11 +23,15 @@ _STEPS = 60
 
 @dataclass(frozen=True)
 class Equilibrium:
-    """What each tenant does per unit, and how fast; `residual` is what the last step still changed of a speed."""
+    """What each tenant does per unit, and how fast.
+
+    away: share of each ring's lines in the core's ways. residual: what the last step still changed of a speed.
+    """
 
     uses: tuple[Use, ...]
     sources: tuple[Source, ...]
     load: Load
+    away: tuple[float, ...]
     residual: float
     steps: int
 
@@ -54,7 +58,7 @@ def solve(
             chosen = speeds
         uses = sharing.solve(speeds, unit_ns, anew=chosen is speeds)
         sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
-        load = channel.share(sources, service_ns, speeds.tolist() if step > 1 else None)
+        load = _channel(sources, service_ns, sharing.bursty, speeds.tolist() if step > 1 else None)
         here = np.concatenate([np.log(speeds), away])
         there = np.concatenate([np.log(load.per_ns), sharing.away])
         unit_ns = [_unit_ns(s, wait) for s, wait in zip(sources, load.wait_ns, strict=True)]
@@ -66,7 +70,25 @@ def solve(
         speeds = np.exp(ahead[: len(speeds)])
         sharing.away = np.clip(ahead[len(speeds) :], 0, 1).tolist()
         away = tuple(sharing.away)
-    return Equilibrium(tuple(uses), tuple(sources), load, residual, step)
+    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), residual, step)
+
+
+def vary(p: Cache, tenants: Sequence[Tenant], found: Equilibrium, ways_less: float) -> Equilibrium:
+    """The first step away from an equilibrium if every mask had so many ways less (or more, below zero)."""
+    sharing, speeds = Sharing(p, tenants), found.load.per_ns
+    sharing.away = list(found.away)
+    unit_ns = [found.busy_ns(k) for k in range(len(tenants))]
+    uses = sharing.solve(speeds, unit_ns, ways_less=ways_less)
+    sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
+    load = _channel(sources, LINE_BYTES / p.memory_bytes_per_s * 1e9, sharing.bursty, None)
+    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), found.residual, found.steps)
+
+
+def _channel(sources: list[Source], service_ns: float, bursty: int | None, speeds: list[float] | None) -> Load:
+    """The tenants at the channel, the largest wake-up in bursts."""
+    if bursty is None or not sources[bursty].lines:
+        return channel.share(sources, service_ns, speeds)
+    return channel.share_with_bursts(sources, service_ns, bursty, speeds)
 
 
 def _accelerated(past: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -127,4 +149,4 @@ def source(p: Cache, t: Tenant, use: Use) -> Source:
     )
 
 
-__all__ = ["Equilibrium", "most_per_ns", "references", "solve", "source"]
+__all__ = ["Equilibrium", "most_per_ns", "references", "solve", "source", "vary"]

@@ -69,7 +69,7 @@ class Sharing:
         self.meets = np.array([[float(a & b > 0) for a in self.masks] for b in self.masks])
         self.away = [0.0 for _ in self.rings]  # share of the lines that stay in the core's ways
         self._ages: np.ndarray | None = None
-        self._bursty = _bursty(self.tenants)
+        self.bursty = _bursty(self.tenants)
 
     def solve(
         self,
@@ -148,9 +148,9 @@ class Sharing:
 
     def _survival(self, t, mean, per_ns, unit_ns, crowded) -> np.ndarray:
         """How likely lines of each class live, with the largest wake-up in the window, partly in it, or not at all."""
-        if self._bursty is None:
+        if self.bursty is None:
             return overlap.survival(self.masks, mean * (crowded / self.sets))
-        k = self._bursty
+        k = self.bursty
         interval = 1 / per_ns[k]
         length = min(max(unit_ns[k] if unit_ns is not None else 0.0, 1e-9 * interval), interval)
         wave = np.zeros_like(mean)
@@ -166,9 +166,11 @@ class Sharing:
 
     def _uses(self, rates, ring_rates, lives: "_Lives", profiles, touched) -> list[Use]:
         uses = [dict.fromkeys(_FIELDS, 0.0) | {"ring": [0.0, 0.0]} for _ in self.tenants]
+        lines = []  # use, field, class, lines held
         for (k, flow, c), rate, profile in zip(self.flows, rates, profiles, strict=True):
             use, kind = uses[k], "code" if flow.feeds == CODE else "data"
             held = lives.mean(c, profile[0])
+            lines.append((use, "lines", c, held))
             if flow.law.gaps:
                 hits, evicted, fixed = lives.reached(c, np.array(flow.law.gaps), rate)
                 fresh = float(dirty_frac(np.float64(1 - evicted), flow.write_frac))
@@ -178,22 +180,25 @@ class Sharing:
             use[f"{kind}_references"] += flow.per_unit
             use[f"{kind}_misses"] += flow.per_unit * (1 - hits)
             use["write_backs"] += flow.per_unit * written
-            use["lines"] += held
         for n, (k, ring, core, device) in enumerate(self.rings):
-            self._ring(n, ring, uses[k], lives, touched[n], core, device, ring_rates[n])
-        self._fit(uses)
+            self._ring(n, ring, uses[k], lives, core, device, ring_rates[n])
+            lines.append((uses[k], "lines", core, self.away[n] * lives.mean(core, touched[n])))
+            lines.append((uses[k], "io_lines", device, (1 - self.away[n]) * lives.mean(device, touched[n])))
+        self._hold(lines)
         return [Use(ring_misses=tuple(use.pop("ring")), **use) for use in uses]
 
-    def _fit(self, uses: list[dict]) -> None:
-        """No more lines than the cache has: bursts are mixed age by age, which may count a little too many."""
+    def _hold(self, lines: list) -> None:
+        """Count the lines held, no more than each mask and all have room for: mixing bursts age by age may exceed it."""
+        by_class = np.zeros(len(self.masks))
+        for _, _, c, held in lines:
+            by_class[c] += held
+        fits = np.minimum(1, self.sets * self.ways / np.maximum(by_class, 1e-9))
         room = self.sets * functools.reduce(int.__or__, self.masks, 0).bit_count()
-        held = sum(use["lines"] + use["io_lines"] for use in uses)
-        if held > room:
-            for use in uses:
-                use["lines"] *= room / held
-                use["io_lines"] *= room / held
+        fits *= min(1, room / max(float(fits @ by_class), 1e-9))
+        for use, field, c, held in lines:
+            use[field] += float(held * fits[c])
 
-    def _ring(self, n, ring, use, lives: "_Lives", touched, core, device, rate) -> None:
+    def _ring(self, n, ring, use, lives: "_Lives", core, device, rate) -> None:
         """Add a ring to what its tenant uses, and see where its lines stay: in the device's ways or the core's."""
         at = np.array([ring.wait, ring.turn, 1.0]) / rate
         waited, turned, step = lives.at(core, at)
@@ -211,8 +216,6 @@ class Sharing:
         use["write_backs"] += ring.reads * missed * turned
         evicted = (1 - away) * (1 - device_turned) * ring.per_unit + ring.reads * max(away - away * turned, 0.0)
         use["io_write_backs"] += evicted + ring.again * (1 - device_step)
-        use["lines"] += away * lives.mean(core, touched)
-        use["io_lines"] += (1 - away) * lives.mean(device, touched)
 
 
 class _Lives:
@@ -309,4 +312,14 @@ def class_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[int, ...]:
     return (*found, p.io_mask)
 
 
-__all__ = ["Sharing", "Use", "class_masks"]
+def fed_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[tuple[int, int], ...]:
+    """(tenant, mask) of every class that something fills ways by; a tenant's device counts as the tenant's."""
+    masks, found = class_masks(p, tenants), []
+    for k, t in enumerate(tenants):
+        kept, rings = flows(t)
+        found += [(k, masks[2 * k + flow.feeds]) for flow in kept]
+        found += [(k, masks[2 * k + DATA]), (k, masks[-1])] if rings else []
+    return tuple(dict.fromkeys(found))
+
+
+__all__ = ["Sharing", "Use", "class_masks", "fed_masks"]
