@@ -53,9 +53,9 @@ def allocate(
     costs: float[classes, ways + 1], column w what a class costs (`maximise`: brings) with w ways; infinite forbids.
     weights, min_ways, max_ways: one number, or one a class; every mask has min_cbm_bits in any case.
     code_costs: CDP: `costs` are then those of data, a class costs the sum, and min_ways and max_ways bound the sum.
-    groups: classes that share a mask, such as ((0, 2), (1,)), or "best" to have them found, for as few CLOSIDs as the
-    part has (one of them the default group's); None: a mask for each. Sharing needs `misses` (with CDP code_misses,
-    too): float[classes, ways + 1] per second.
+    groups: classes that share a mask, such as ((0, 2), (1,)); None: a mask for each; "best": whatever costs least with
+    the CLOSIDs that the part has (one of them the default group's), which may be to share where nobody has to. Sharing
+    needs `misses` (with CDP code_misses, too): float[classes, ways + 1] per second.
     use_io_ways: whether classes may have the part's shareable_bits; taken_mask: ways that are not to be given out.
     io_sensitivity: how much each group minds I/O ways, see `place`. quantity: name of the cost, with its unit.
 
@@ -112,7 +112,7 @@ def allocate(
 def _grouped(division: Division, groups: Groups | str | None) -> tuple[Groups, bool]:
     """The groups asked for, or the best ones; and whether no others are better."""
     classes, closids = division.least.size, division.capability.closids(division.code_costs is not None)
-    if groups is None or (groups == "best" and classes <= closids and division.least.sum() <= division.total):
+    if groups is None:
         found = tuple((k,) for k in range(classes))
     elif groups == "best":
         check_sharing(division, (tuple(range(classes)),))

@@ -62,12 +62,23 @@ def test_no_grouping_is_better_than_the_one_found(objective, classes, closids, s
     made = [allocate(costs, few, objective=objective, groups=g, misses=costs) for g in every]
     name = "worst" if objective == "fairness" else "total"
     best = min(getattr(one, name) for one in made)
-    if len(costs) <= closids:  # then nobody need share, and nobody does
-        assert found.groups == tuple((k,) for k in range(classes))
-    else:
-        assert getattr(found, name) == pytest.approx(best, rel=1e-12, abs=1e-9)
+    assert getattr(found, name) == pytest.approx(best, rel=1e-12, abs=1e-9)
     assert found.exact and len(found.groups) <= closids
     assert_valid(found.masks, few)
+
+
+def test_sharing_can_be_better_than_masks_of_ones_own():
+    # Apart each has one way: 9 + 0.1. Together the first, which misses more, holds more than one of the two.
+    steep = np.array([9.0, 9, 1, 0, 0, 0, 0, 0, 0])
+    costs = np.array([steep, np.array([4.0, 0.1, 0, 0, 0, 0, 0, 0, 0])])
+    apart = allocate(costs, part(2))
+    best = allocate(costs, part(2), groups="best", misses=costs)
+    assert best.groups == ((0, 1),) and best.total < apart.total
+
+
+def test_nobody_shares_without_gain():
+    costs = np.zeros((3, 9))
+    assert allocate(costs, part(8), groups="best", misses=costs).groups == ((0,), (1,), (2,))
 
 
 def test_more_classes_than_can_be_compared_are_joined_two_at_a_time():
