@@ -87,7 +87,8 @@ def load_text(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> str:
     return text
 
 
-def _read(path: str | os.PathLike, max_bytes: int) -> bytes:
+def open_regular(path: str | os.PathLike) -> int:
+    """A descriptor of a regular file, open for reading; `ReaderError` for anything else."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not block us
     except OSError as error:
@@ -95,17 +96,23 @@ def _read(path: str | os.PathLike, max_bytes: int) -> bytes:
         raise ReaderError(path, None, what, remedy) from None
     except ValueError as error:  # a NUL in the path
         raise ReaderError(path, None, str(error), "Check the path") from None
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise ReaderError(path, None, "a directory, not a file", "Give the path of one file in it")
+    raise ReaderError(path, None, "not a regular file", "Save it to a file and give that path")
+
+
+def _read(path: str | os.PathLike, max_bytes: int) -> bytes:
+    fd = open_regular(path)
     try:
-        info = os.fstat(fd)
-        if stat.S_ISDIR(info.st_mode):
-            raise ReaderError(path, None, "a directory, not a file", "Give the path of one file in it")
-        if not stat.S_ISREG(info.st_mode):
-            raise ReaderError(path, None, "not a regular file", "Save it to a file and give that path")
-        data = b""
-        if info.st_size <= max_bytes:
+        size, data = os.fstat(fd).st_size, b""
+        if size <= max_bytes:
             with open(fd, "rb", closefd=False) as file:
                 data = file.read(max_bytes + 1)  # it may have grown since
-        size = max(info.st_size, len(data))
+        size = max(size, len(data))
     except OSError as error:
         raise ReaderError(path, None, f"reading failed: {error.strerror}", AGAIN) from None
     finally:
