@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import typical
 
 from nfvlab import montecarlo, stats
 from nfvlab.cat import simulation
@@ -167,3 +170,14 @@ def test_scenarios_are_those_of_the_talk():
         (0x000F, 0x000F),
         (0x000F, 0x000F),
     ]
+
+
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@given(typical(Params), st.integers(1, 2))
+def test_any_scenario_has_values_with_errors_or_none(p, n):
+    size = {"cache_sets": 64, "warmup_ns": 50 * us, "measured_ns": 100 * us}
+    seen = simulation.simulate(p.replace(**size), rng=rng(), n=n)
+    for name, estimate in seen.estimate().items():
+        assert math.isnan(estimate.value) or estimate.value >= 0, name
+        assert not name.startswith("miss_frac") or not estimate.value > 1
+    assert seen.to_frame().shape == (len(seen.columns), 5)

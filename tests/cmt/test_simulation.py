@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import typical
 
 from nfvlab import montecarlo
 from nfvlab.cmt import departure, simulation
@@ -231,3 +233,15 @@ def test_scenarios_show_what_they_are_named_for():
     assert narrow["total_bytes_per_s[1]"].value < 0.5 * narrow["bandwidth_bytes_per_s[1]"].value
     assert estimates("idle host: limbo lasts")["clean_wait_ns"].value == math.inf
     assert estimates("two NUMA nodes")["local_bytes_per_s[1]"].value == 0
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(typical(Params))
+def test_any_scenario_has_values_with_errors_or_none(p):
+    size = {"cache_sets": 64, "warmup_ns": 50 * us, "measured_ns": 100 * us, "sample_ns": 25 * us}
+    seen = simulate(p.replace(**size), n=2)
+    for name, estimate in seen.estimate().items():
+        assert math.isnan(estimate.value) or estimate.value >= 0, name
+        assert name != "refused_frac" or estimate.value <= 1
+        assert name != "limbo_count" or estimate.value <= p.rmid_count
+    assert seen.to_frame().shape == (len(seen.columns), 5)
