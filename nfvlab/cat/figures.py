@@ -14,6 +14,7 @@ from nfvlab.cat.simulation import Samples
 from nfvlab.figures import Figure
 from nfvlab.llc.figures import COLOURS, MOST, relevant, tenant_name
 
+IO = np.array(to_rgb("#dde3ea"))  # ways that devices fill
 PROPOSED = {
     "color": house.INK,
     "linestyle": "none",
@@ -66,7 +67,11 @@ class Live(house.Picture):
         self.names = [
             self.animate(self.masks.text(0, k, "", fontsize=9, va="bottom", ha="left")) for k in range(MOST)
         ]
-        self.io = self.animate(self.masks.text(0, 0, "", fontsize=8, color=house.FAINT, va="top", ha="left"))
+        self.io = self.animate(
+            self.masks.text(
+                0, 0, "grey: devices fill these, too", fontsize=8, color=house.FAINT, va="top", ha="left"
+            )
+        )
 
     def _bars(self, axes):
         made = [Rectangle((0, k - 0.16), 0, 0.32, color=COLOURS[k], alpha=0.85) for k in range(MOST)]
@@ -81,7 +86,7 @@ class Live(house.Picture):
         count = len(p.tenants)
         if count != self._rows:
             self._rows = count
-            self.masks.set_ylim(count - 0.35, -0.6)
+            self.masks.set_ylim(max(count, 3) - 0.35, -0.6)
         found = propose.proposal(p)
         self._found = (p, found)
         self._show_masks(p, found)
@@ -100,6 +105,7 @@ class Live(house.Picture):
         cells = np.ones((STRIPES * count, ways, 3))
         for k, (tenant, other) in enumerate(zip(p.tenants, found.params.tenants, strict=True)):
             rows = cells[STRIPES * k : STRIPES * (k + 1)]
+            _paint(rows[2:7], p.io_mask, ways, IO)
             colour, pale = np.array(to_rgb(COLOURS[k])), 0.35 * np.array(to_rgb(COLOURS[k])) + 0.65
             masks = [tenant.data_mask, tenant.code_mask] if p.cdp else [tenant.data_mask]
             for j, mask in enumerate(masks):
@@ -115,9 +121,7 @@ class Live(house.Picture):
         if self.masks.get_xlim() != (-0.4, ways + 0.4):
             self.masks.set_xlim(-0.4, ways + 0.4)
         self.lines.set_data(*_frames(count, ways))
-        marked = [ways - 1 - bit for bit in range(ways) if p.io_mask >> bit & 1]
-        self.io.set_position((min(marked, default=0), count - 0.47))
-        self.io.set_text("↑ devices, too" if marked else "")
+        self.io.set_position((0, count - 0.47))
 
     def _show_bars(self, axes, made, values, proposed, seen, name: str, scale) -> None:
         bars, dots, diamonds = made
