@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.jit import inlined, jit
 
 ROUNDS = 4
 MAX_SIZE = 1 << 62
@@ -29,7 +29,7 @@ def plan(size: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate((np.array([size, wide, high], dtype=np.uint64), keys))
 
 
-@jit
+@inlined
 def _below(key, side):
     """A hash of `key` in 0..side-1."""
     mixed = key * _A
@@ -38,7 +38,7 @@ def _below(key, side):
     return (mixed * side) >> _HALF
 
 
-@jit
+@inlined
 def permute(item, drawn):
     """The image of `item` (uint64) under the permutation `drawn` by `plan`."""
     size, wide, high = drawn[0], drawn[1], drawn[2]

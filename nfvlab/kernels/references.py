@@ -7,7 +7,7 @@ items' addresses; those of large ones are computed. A script is done over and ov
 
 import numpy as np
 
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.jit import inlined, jit
 from nfvlab.kernels.permute import permute
 from nfvlab.kernels.setassoc import CODE, IO, WRITE
 from nfvlab.kernels.zipf import draw
@@ -28,7 +28,7 @@ _SIX, _TWELVE, _IN_PAGE = np.uint64(6), np.uint64(12), np.uint64(63)
 IDENTITY = -1
 
 
-@jit
+@inlined
 def locate(item, page, row, plans):
     """Byte address of an item of an area without a table: its first page number, the row of its permutation."""
     line = np.uint64(item)
@@ -47,7 +47,7 @@ def tabulate(lines, page, plans):
     return addresses
 
 
-@jit
+@inlined
 def _region_item(state, regions, references, lines, rng):
     """An item of the present region, uniform; the next region after so many references."""
     if state[LEFT] == 0:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.jit import inlined, jit
 
 HEAD = 1 << 12  # ranks that are entries of their own
 BINS = 64  # from there to twice that, and as many in each doubling after
@@ -74,7 +74,7 @@ def _aliases(weights):
     return threshold, alias
 
 
-@jit
+@inlined
 def draw(law, rng):
     """One rank, counted from 0."""
     exponent = law.exponent[0]
