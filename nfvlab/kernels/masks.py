@@ -12,7 +12,7 @@ def widen(mask, contention):
     """
     if isinstance(mask, int):
         return mask | contention if mask & contention else mask
-    return np.where(mask & contention, mask | contention, mask)
+    return np.where(mask & contention, mask | contention, mask)[()]
 
 
 def check_rules(masks, rmid_of_class, *, ways: int, rmids: int) -> tuple[np.ndarray, np.ndarray]:

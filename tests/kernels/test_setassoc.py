@@ -140,6 +140,7 @@ def test_contention_ways_are_taken_all_or_none():
     wide = setassoc.widen(masks, 0b1100)
     assert wide.tolist() == [[0b0011, 0b1100], [0b1100, 0b0001]] and wide.dtype == np.uint32
     assert setassoc.widen(0b0101, 0) == 0b0101
+    assert setassoc.widen(np.uint32(0b0110), 0b1100) == np.uint32(0b1110)
 
 
 def random_calls(seed):
