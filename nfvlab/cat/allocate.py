@@ -17,6 +17,7 @@ Devadas, Dynamic Partitioning of Shared Cache Memory, J. Supercomputing 28, 2004
 convex curves); Stone, Turek and Wolf, Optimal Partitioning of Cache Memory, IEEE Trans. Computers 41, 1992.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -113,7 +114,7 @@ def _grouped(division: Division, groups: Groups | str | None) -> tuple[Groups, b
     """The groups asked for, or the best ones; and whether no others are better."""
     classes, closids = division.least.size, division.capability.closids(division.code_costs is not None)
     if groups is None:
-        found = tuple((k,) for k in range(classes))
+        found = _singles(classes)
     elif groups == "best":
         check_sharing(division, (tuple(range(classes)),))
         limits = (division.least, division.most, division.total)
@@ -131,7 +132,12 @@ def _grouped(division: Division, groups: Groups | str | None) -> tuple[Groups, b
 
 def _alone(groups: Groups, classes: int) -> bool:
     """Whether every class has a mask of its own, in the order of the classes."""
-    return len(groups) == classes and all(group == (k,) for k, group in enumerate(groups))
+    return groups == _singles(classes)
+
+
+@functools.cache
+def _singles(classes: int) -> Groups:
+    return tuple((k,) for k in range(classes))
 
 
 def _group_curves(division: Division, groups: Groups) -> tuple[np.ndarray, list[np.ndarray] | None]:

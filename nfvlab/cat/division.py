@@ -4,6 +4,7 @@ Curves are float64[classes, ways + 1], column w the value of a class that holds 
 weights; when maximising, minus that. An infinite cost forbids a column. Column 0 is only read where classes share.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,11 +110,7 @@ def divide(
     bits = max(1, capability.min_cbm_bits)
     at_least = bits if code_costs is None else 2 * bits
     least, most = class_limits(min_ways, max_ways, classes, at_least, total)
-    weight = _per_class("weights", weights, classes, 1.0, np.float64)
-    if weights is not None and not (weight.min() > 0 and weight.max() < np.inf):
-        refuse(
-            "weights", weight.tolist(), "must be finite and above 0", "leave out a class that does not count"
-        )
+    weight = class_weights(weights, classes)
     scale = None if weights is None and not maximise else (-weight if maximise else weight)[:, None]
     code = None if code_costs is None else _curves("code_costs", code_costs, classes)
     reach = total - bits if code is not None else total if max_ways is None else int(most.max())
@@ -185,7 +182,7 @@ def _curves(name: str, given, classes: int | None = None) -> np.ndarray:
 def class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
     """The names given, or c0, c1, …"""
     if names is None:
-        return tuple([f"c{k}" for k in range(classes)])
+        return _default_names(classes)
     if len(names) != classes or len(set(names)) < classes or not all(isinstance(n, str) and n for n in names):
         refuse("names", tuple(names), f"must be {classes} different words", "give one for each class")
     return tuple(names)
@@ -243,9 +240,20 @@ def _flows(name: str, given, classes: int, total: int) -> np.ndarray:
     return flows
 
 
+@functools.cache
+def _same(classes: int, value: float, dtype: type) -> np.ndarray:
+    """One value for each class; kept, as nobody writes to it and making it takes a tenth of an answer's time."""
+    return np.full(classes, value, dtype=dtype)
+
+
+@functools.cache
+def _default_names(classes: int) -> tuple[str, ...]:
+    return tuple(f"c{k}" for k in range(classes))
+
+
 def _per_class(name: str, given, classes: int, default, dtype) -> np.ndarray:
     if given is None:
-        return np.full(classes, default, dtype=dtype)
+        return _same(classes, default, dtype)
     array = np.asarray(given)
     if array.ndim == 0:
         array = np.full(classes, array)

@@ -53,7 +53,7 @@ def place(
     """
     available = capability.full_mask if available is None else available
     ways = [int(w) for w in ways]
-    minds = [1.0] * len(ways) if sensitivity is None else [float(x) for x in sensitivity]
+    minds = None if sensitivity is None else [float(x) for x in sensitivity]
     _check(ways, minds, available)
     runs = way_runs(available)
     where = [0] * len(ways) if len(runs) == 1 else pack(ways, [len(run) for run in runs])
@@ -65,9 +65,10 @@ def place(
             raise ParamError([Problem("ways", tuple(ways), rule, remedy)], "place")
         runs, where = (tuple(bit for run in runs for bit in run),), [0] * len(ways)
     masks = [0] * len(ways)
+    io = capability.shareable_bits & available
     for number, run in enumerate(runs):
         members = [k for k, place in enumerate(where) if place == number]
-        _lay(run, members, ways, minds, capability.shareable_bits, masks)
+        _lay(run, members, ways, minds, io, masks)
     if len(runs) > 1 or capability.sparse_masks:
         _validate(masks, capability)
     return tuple(masks)
@@ -115,25 +116,19 @@ def _lay(run, members, ways, minds, shareable_bits, masks) -> None:
     """Give the ways of one run to its members, in the order of rule 2 and 3."""
     idle = len(run) - sum(ways[k] for k in members)
     order: Sequence[int] = range(len(members))
-    if shareable_bits and shareable_bits & _mask(run):
+    if shareable_bits and any(shareable_bits >> bit & 1 for bit in run):
         lengths = [ways[k] for k in members] + [idle] * (idle > 0)
-        weights = [minds[k] for k in members] + [0.0] * (idle > 0)
+        weights = [1.0 if minds is None else minds[k] for k in members] + [0.0] * (idle > 0)
         order = _order(run, lengths, weights, shareable_bits)
-    at = 0
+    at, straight = 0, run[0] - run[-1] == len(run) - 1
     for block in order:
         if block == len(members):
             at += idle
             continue
         k = members[block]
-        masks[k] = _mask(run[at : at + ways[k]])
+        bits = run[at : at + ways[k]]
+        masks[k] = ((1 << ways[k]) - 1) << bits[-1] if straight else sum(1 << bit for bit in bits)
         at += ways[k]
-
-
-def _mask(bits: Sequence[int]) -> int:
-    """The mask of falling bit positions."""
-    if bits[0] - bits[-1] == len(bits) - 1:
-        return ((1 << len(bits)) - 1) << bits[-1]
-    return sum(1 << bit for bit in bits)
 
 
 def _order(run, lengths, weights, shareable_bits) -> list[int]:
@@ -146,14 +141,14 @@ def _order(run, lengths, weights, shareable_bits) -> list[int]:
     return rising if sum(marks[:half]) >= sum(marks[-half:]) else rising[::-1]
 
 
-def _check(ways: list[int], minds: list[float], available: int) -> None:
+def _check(ways: list[int], minds: list[float] | None, available: int) -> None:
     problems = []
     if not ways or min(ways) < 1:
         problems.append(Problem("ways", tuple(ways), "every mask needs a way", "give each at least 1"))
     if sum(ways) > available.bit_count():
         rule = f"{sum(ways)} ways are more than the {available.bit_count()} of {available:#x}"
         problems.append(Problem("ways", tuple(ways), rule, "give fewer"))
-    if len(minds) != len(ways) or not all(0 <= x < np.inf for x in minds):
+    if minds is not None and (len(minds) != len(ways) or not all(0 <= x < np.inf for x in minds)):
         rule = f"needs {len(ways)} finite numbers that are not negative"
         problems.append(Problem("sensitivity", tuple(minds), rule, "give one for each class"))
     if problems:
