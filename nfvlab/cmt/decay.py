@@ -13,8 +13,10 @@ good enough to give the RMID out again. Where masks overlap in part, the dead li
 always the youngest: tests/cmt/test_decay.py measures that.
 """
 
+import functools
 import math
-from collections.abc import Iterable, Sequence
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +25,11 @@ from nfvlab.llc.components import Law
 from nfvlab.llc.overlap import islands, survival
 
 _AGES = 72
+_LOOKS = 160
 _TIMES = 20
 _ROUNDS = 4
 _FEW = 3  # different masks that hang together, up to which counts are summed over and not sampled
-_COARSE = 28  # ages where they are sampled
+_COARSE = 40  # ages where they are sampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +113,7 @@ def decay(sources: Sequence[Source], sets: int, occupancy_lines: float | None = 
     """The decay of the watched sources' lines; `occupancy_lines`, if given, is what they hold at the end."""
     dead = [s for s in sources if not s.after]
     living = tuple(s for s in sources if s.after > 0)
-    ends = [s.law.horizon / s.before for s in dead]
-    first = 0.05 / sum(s.before * float(s.law.footprint(np.float64(1.0))) for s in dead)
-    edges = np.geomspace(min(first, 0.1 * max(ends)), 1.001 * max(ends), _ages(s.mask for s in sources))
+    edges = _edges(sources, dead, sets)
     ages = np.concatenate([[0.5 * edges[0]], 0.5 * (edges[1:] + edges[:-1])])
     touched = [(s, s.touched(edges)) for s in dead]
     made = Decay(
@@ -126,9 +127,20 @@ def decay(sources: Sequence[Source], sets: int, occupancy_lines: float | None = 
     return made if occupancy_lines is None or not now > 0 else replace(made, scale=occupancy_lines / now)
 
 
-def _ages(masks: Iterable[int]) -> int:
-    """How many ages to look at: fewer where the counts by mask are sampled."""
-    return _AGES if max(map(len, islands(tuple(dict.fromkeys(masks))))) <= _FEW else _COARSE
+def _edges(sources: Sequence[Source], dead: Sequence[Source], sets: int) -> np.ndarray:
+    """Ages at the end, at even steps of how full the ways are: of the dead alone, and of all lines together."""
+    last = max(s.law.horizon / s.before for s in dead)
+    first = 0.05 / sum(s.before * float(s.law.footprint(np.float64(1.0))) for s in sources)
+    t = np.geomspace(min(first, 0.1 * last), 1.001 * last, _LOOKS)
+    masks = tuple(dict.fromkeys(s.mask for s in sources))
+    progress = 1e-6 * np.arange(t.size)
+    for some in (dead, sources):
+        ways = functools.reduce(operator.or_, (s.mask for s in some)).bit_count()
+        most = sets * (ways + 5 * math.sqrt(ways) + 4)  # that many lines leave no old one a way
+        progress += np.minimum(sum(s.touched(t) for s in some) / most, 1.0)
+    steps = _AGES if max(map(len, islands(masks))) <= _FEW else _COARSE
+    even = np.linspace(progress[0], progress[-1], steps)
+    return np.exp(np.interp(even, progress, np.log(t)))
 
 
 __all__ = ["Decay", "Source", "decay"]
