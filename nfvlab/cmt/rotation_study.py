@@ -1,8 +1,9 @@
 """What rotation costs whoever reads the events: the time a group is watched, and how wrong its readings are then.
 
-Each group has a steady working set in the cache. When it gets an RMID its lines come under it one by one, as the cache
-replaces them; when it loses the RMID the lines keep it until they are replaced: `decay`, the share of lines that still
-carry an RMID so long after it was taken away, tells both; `share_left` measures it on the exact cache.
+Each group has a steady working set in the cache. Its first RMID, if it gets one when it starts, tags all of it. When it
+gets another one its lines come under that one by one, as the cache replaces them; when it loses the RMID the lines keep
+it until they are replaced: `decay`, the share of lines that still carry an RMID so long after it was taken away, tells
+both; `share_left` measures it on the exact cache.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def share_left(p: Params, tenant: int, *, rng: np.random.Generator) -> Decay:
     decay = follow(engine, tenant)
     if decay.level_bytes[0] == 0:
         raise ValueError(f"tenants[{tenant}] holds no line after warmup_ns = {p.warmup_ns:g}: make it longer")
-    return lambda since_ns: decay.level(since_ns) / decay.level_bytes[0]
+    return lambda since_ns: float(decay.level(since_ns) / decay.level_bytes[0])
 
 
 class _Tags:
@@ -66,8 +67,8 @@ class _Tags:
         self.since[rmid] = (now, group)
 
     def end(self, rmid: int, now: float) -> None:
-        began, group = self.since.pop(rmid)
-        lines = self.footprint[group] * (1 - self.decay(now - began))
+        lines = self._tagged(rmid, now)
+        del self.since[rmid]
         self.left.setdefault(rmid, []).append((lines, now))
 
     def lines(self, rmid: int, now: float) -> float:
@@ -79,10 +80,12 @@ class _Tags:
         ]
         self.left[rmid] = old
         total = sum(lines * self.decay(now - since) for lines, since in old)
-        if rmid in self.since:
-            began, group = self.since[rmid]
-            total += self.footprint[group] * (1 - self.decay(now - began))
-        return total
+        return total + (self._tagged(rmid, now) if rmid in self.since else 0.0)
+
+    def _tagged(self, rmid: int, now: float) -> float:
+        """Units that carry an RMID in use for the sake of its present group."""
+        began, group = self.since[rmid]
+        return self.footprint[group] * (1 - self.decay(now - began) if began > 0 else 1.0)
 
 
 def study(

@@ -119,6 +119,12 @@ def test_watched_time_is_shared_and_slow_caches_make_readings_wrong(tau_ns):
     assert (seen.reading_error_frac > 0.2) is (tau_ns > QUEUE_NS)
 
 
+def test_readings_of_those_who_keep_their_rmid_are_right_and_of_others_nothing_where_nothing_is_replaced():
+    enough, few = (study([40.0] * n, 4, 20, lambda t: 1.0, duration_ns=100e9) for n in (3, 6))
+    assert enough.reading_error_frac == 0 and enough.lost_frac == 0
+    assert few.lost_frac == 1 and few.watched_frac.max() == 0  # every RMID is in limbo, none ever clean
+
+
 def test_a_running_tenants_busy_lines_keep_their_old_rmid():
     one = {"data_bytes": 16 * KiB, "data_mask": 0xFF}
     p = Params(
