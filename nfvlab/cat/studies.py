@@ -1,0 +1,200 @@
+"""What the notebook computes: tidy tables over settings, ways and sizes; in words where a reader looks at them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nfvlab import units
+from nfvlab.cat import propose
+from nfvlab.cat.analytic import Theory, analyze
+from nfvlab.cat.params import Params
+from nfvlab.cat.parts import PARTS
+from nfvlab.cat.resctrl import Resctrl, ResctrlError
+from nfvlab.cat.simulation import simulate
+from nfvlab.glossary import Table
+from nfvlab.llc import che
+from nfvlab.llc.components import flows
+from nfvlab.llc.figures import tenant_name
+from nfvlab.llc.params import Tenant
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+QUANTITIES = {
+    "miss_frac": "misses",
+    "code_miss_frac": "misses of code",
+    "packets_per_s": "packets",
+    "unit_p99_ns": "time at 99 %",
+}
+
+
+def settings(scenarios: Mapping[str, Params]) -> "DataFrame":
+    """What each tenant gets in each setting, in words: rows (tenant, quantity), a column a setting; by theory."""
+    import pandas as pd
+
+    columns = {label: _shown(analyze(p)) for label, p in scenarios.items()}
+    return pd.DataFrame(columns).rename_axis(["tenant", "quantity"])
+
+
+def _shown(theory: Theory) -> dict[tuple[str, str], str]:
+    rows = {}
+    for k in range(len(theory.params.tenants)):
+        name = tenant_name(theory.params, k)
+        for output, words in QUANTITIES.items():
+            value = getattr(theory, output)[k]
+            if np.isfinite(value):
+                rows[name, words] = units.human(output, value)
+        speed = theory.references_per_s[k] / propose.alone(theory.params, k).references_per_s[0]
+        rows[name, "speed of that alone"] = units.human("speed_frac", speed)
+    return rows
+
+
+def by_ways(p: Params, ways: Iterable[int], *, tenant: int = 0, seed: int, n: int) -> "DataFrame":
+    """Misses of one tenant by the ways of its mask, the others in those that are left: theory, simulation, plain Che.
+
+    Columns ways, theory, monte_carlo, stderr, che: misses per reference. Plain Che takes the tenant alone in a fully
+    associative cache of as many lines.
+    """
+    import pandas as pd
+
+    ways = list(ways)
+    rows = []
+    for count, child in zip(ways, np.random.SeedSequence(seed).spawn(len(ways)), strict=True):
+        q = given(p, tenant, count)
+        seen = simulate(q, rng=np.random.default_rng(child), n=n).estimate()[f"miss_frac[{tenant}]"]
+        row = {"ways": count, "theory": analyze(q).miss_frac[tenant], "monte_carlo": seen.value}
+        rows.append({**row, "stderr": seen.stderr, "che": plain_che(p, p.tenants[tenant], count)})
+    return pd.DataFrame(rows)
+
+
+def plain_che(p: Params, t: Tenant, ways: int) -> float:
+    """Misses per reference of a tenant alone in a fully associative cache with the lines of so many ways."""
+    kept, _ = flows(t)
+    laws = [flow.law for flow in kept]
+    speeds = [flow.speed for flow in kept]
+    hits = che.hits(laws, speeds, ways * p.cache_sets)
+    return float(1 - np.average(hits, weights=speeds))
+
+
+def given(p: Params, tenant: int, ways: int) -> Params:
+    """So many of the lowest ways for one tenant, all others in the ways above."""
+    low = (1 << ways) - 1
+    rest = ((1 << p.cache_ways) - 1) ^ low
+    masks = [low if k == tenant or not rest else rest for k in range(len(p.tenants))]
+    tenants = zip(p.tenants, masks, strict=True)
+    return p.replace(tenants=tuple(t.replace(data_mask=m, code_mask=m) for t, m in tenants))
+
+
+def hurts(p: Params, sizes: Sequence[float], ways: Sequence[int], *, tenant: int = 0) -> "DataFrame":
+    """Speed of a tenant with ways of its own over that without any masks: rows data_bytes, ways, gain_ratio."""
+    import pandas as pd
+
+    rows = []
+    for size in sizes:
+        q = _with(p, tenant, data_bytes=float(size))
+        free = analyze(propose.without_masks(q)).references_per_s[tenant]
+        for count in ways:
+            gain = analyze(given(q, tenant, count)).references_per_s[tenant] / free
+            rows.append({"data_bytes": float(size), "ways": count, "gain_ratio": gain})
+    return pd.DataFrame(rows)
+
+
+def code_and_data(
+    p: Params, shares: Sequence[float], sizes: Sequence[float], *, tenant: int = 0
+) -> "DataFrame":
+    """What the best split of a tenant's ways into code and data gains over sharing them: code_frac, code_bytes, gain.
+
+    gain_ratio: speed with the best split, of all, over that with one mask; code_ways: how many are for code in it.
+    """
+    import pandas as pd
+
+    rows = []
+    for share in shares:
+        for size in sizes:
+            q = _with(p, tenant, code_frac=float(share), code_bytes=float(size))
+            together = analyze(q.replace(cdp=False)).references_per_s[tenant]
+            best = max(range(1, _count(q, tenant)), key=lambda w, q=q: _apart(q, tenant, w))
+            gain = _apart(q, tenant, best) / together
+            row = {
+                "code_frac": float(share),
+                "code_bytes": float(size),
+                "gain_ratio": gain,
+                "code_ways": best,
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _count(p: Params, tenant: int) -> int:
+    return p.tenants[tenant].data_mask.bit_count()
+
+
+def _apart(p: Params, tenant: int, code_ways: int) -> float:
+    """Speed with the topmost `code_ways` of the tenant's ways for its code, the others for its data."""
+    t = p.tenants[tenant]
+    low = (t.data_mask & -t.data_mask).bit_length() - 1
+    count = _count(p, tenant)
+    code = ((1 << code_ways) - 1) << (low + count - code_ways)
+    data = ((1 << (count - code_ways)) - 1) << low
+    return analyze(_with(p.replace(cdp=True), tenant, data_mask=data, code_mask=code)).references_per_s[
+        tenant
+    ]
+
+
+def rings(p: Params, ring_counts: Sequence[int], io_ways: Sequence[int], *, tenant: int = 0) -> "DataFrame":
+    """Data misses of a forwarder by the size of its ring and the ways that devices fill: rows, theory only.
+
+    Columns ring_count, io_ways, ring_bytes, data_miss_frac.
+    """
+    import pandas as pd
+
+    rows = []
+    for count in io_ways:
+        mask = ((1 << count) - 1) << (p.cache_ways - count)
+        for size in ring_counts:
+            t = p.tenants[tenant]
+            q = _with(
+                p.replace(io_mask=mask), tenant, ring_count=size, backlog_count=min(t.backlog_count, size - 1)
+            )
+            ring = size * -(-t.frame_bytes // 64) * 64
+            miss = analyze(q).data_miss_frac[tenant]
+            rows.append({"ring_count": size, "io_ways": count, "ring_bytes": ring, "data_miss_frac": miss})
+    return pd.DataFrame(rows)
+
+
+def _with(p: Params, tenant: int, **fields) -> Params:
+    tenants = list(p.tenants)
+    tenants[tenant] = tenants[tenant].replace(**fields)
+    return p.replace(tenants=tuple(tenants))
+
+
+def classes() -> Table:
+    """Classes of service of some parts, with and without CDP."""
+    rows = []
+    for name, part in PARTS.items():
+        if part.l3 is None:
+            continue
+        row = {
+            "part": name.replace("_", " "),
+            "ways": str(part.l3.cbm_len),
+            "classes": str(part.l3.closids(False)),
+        }
+        row["with CDP"] = str(part.l3.closids(True)) if part.l3.cdp_capable else "no CDP"
+        row["devices fill"] = f"{part.l3.shareable_bits:x}" if part.l3.shareable_bits else "not said"
+        rows.append({**row, "gaps in masks": "allowed" if part.l3.sparse_masks else "refused"})
+    return Table("What some parts take as a mask", rows)
+
+
+def tried(fs: Resctrl, writes: Iterable[tuple[str, str]]) -> Table:
+    """Write texts into files of a resctrl, one after another: what it answered, and info/last_cmd_status."""
+    rows = []
+    for path, text in writes:
+        try:
+            fs.write(path, text + "\n")
+            answer = "taken"
+        except ResctrlError as error:
+            answer = error.strerror or str(error)
+        status = fs.read("info/last_cmd_status").strip()
+        rows.append({"file": path, "text": text, "answer": answer, "last_cmd_status": status})
+    return Table("Tried on a resctrl in memory", rows)
