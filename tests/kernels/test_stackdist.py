@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nfvlab.kernels import lastseen, stackdist, timeaxis, zipf
+from nfvlab.kernels import lastseen, setassoc, stackdist, timeaxis, zipf
 from nfvlab.kernels.stackdist import Stack, stack_distances
 
 
@@ -67,6 +67,16 @@ def test_every_size_misses_as_the_cache_itself(name):
     assert made.misses(sizes).tolist() == [lru_misses(lines, size) for size in sizes]
     assert made.misses(0).tolist() == [lines.size]
     assert np.array_equal(made.miss_ratio(sizes), made.misses(sizes) / lines.size)
+
+
+def test_a_cache_of_one_set_misses_as_its_ways_say():
+    lines = zipf.draws(50_000, zipf.law(200, 0.7), np.random.default_rng(6)).astype(np.uint64)
+    zeros, made = np.zeros(lines.size, dtype=np.uint8), stack_distances(lines)
+    for ways in (1, 5, 20, 32):
+        cache, masks = setassoc.empty(1, ways, 1), [((1 << ways) - 1,) * 2]
+        counts = setassoc.access(cache, lines * np.uint64(64), zeros, zeros, masks, [0])
+        assert counts.misses.sum() == made.misses(ways)[0]
+        assert counts.ranks[0, 0].tolist() == made.counts[:ways].tolist()
 
 
 def test_a_trace_by_hand():

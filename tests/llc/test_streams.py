@@ -218,6 +218,21 @@ def test_64_gib_take_no_memory_and_are_spread():
     assert_fits(np.bincount((address >> np.uint64(6)).astype(np.int64) % 64), np.full(64, 1 / 64))
 
 
+@given(strategies.edges(Tenant), st.integers(0, 3))
+def test_the_ends_of_the_domains_are_drawn_too(tenant, seed):
+    (made,) = streams.of_tenants([tenant], np.random.default_rng(seed))
+    chunk = made.take(3000)
+    assert (chunk.address % LINE_BYTES == 0).all() and (chunk.address < 1 << 46).all()
+    assert (chunk.kind < 32).all() and (chunk.gap_ns >= 0).all()
+    first, last = ((chunk.kind & bit > 0).nonzero()[0] for bit in (FIRST, LAST))
+    assert made.units == (tenant.workload in ("packets", "wakeups"))
+    if made.units:
+        assert first[0] == 0 and first.size - last.size in (0, 1)
+        assert (first[1:] == last[: first.size - 1] + 1).all()
+    else:
+        assert not first.size and not last.size
+
+
 def test_memory_runs_out():
     with pytest.raises(ValueError, match="what is left"):
         memory.Memory(np.random.default_rng(1)).area(memory.FRAMES * 64 + 1)
