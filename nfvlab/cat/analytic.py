@@ -8,7 +8,7 @@ from nfvlab import results
 from nfvlab.cat import claims
 from nfvlab.cat.params import OUTPUTS, Params
 from nfvlab.llc import curves
-from nfvlab.llc.equilibrium import Equilibrium, most_per_ns, references, solve, vary
+from nfvlab.llc.equilibrium import Equilibrium, references, solve, vary
 from nfvlab.llc.felt import Unit
 from nfvlab.llc.params import LINE_BYTES, Tenant
 from nfvlab.llc.sharing import Use
@@ -60,7 +60,10 @@ class Theory(results.Theory):
     def near(self) -> tuple["Theory", "Theory"]:
         """What the outputs were with a few ways less and more, as many as this theory may be wrong by."""
         reach = claims.reach_ways(self.params)
-        return tuple(theory(self.params, vary(self.params, self.params.tenants, self.equilibrium, x)) for x in (reach, -reach))
+        return tuple(
+            theory(self.params, vary(self.params, self.params.tenants, self.equilibrium, x))
+            for x in (reach, -reach)
+        )
 
     def unit(self, k: int) -> Unit:
         """The time of a packet or wake-up of tenant k as a distribution; ValueError for other workloads."""

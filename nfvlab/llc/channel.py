@@ -27,7 +27,8 @@ class Source:
 
     unit_ns: time of a unit if nothing waits; most_per_ns: units it makes at most; reads: misses that it waits for;
     writes: lines written back behind them; pushed: lines written back all at once, for its device; parallelism:
-    misses that wait at the same time; miss_frac: misses per reference.
+    misses that wait at the same time; miss_frac: misses per reference; behind_ns: mean wait of its misses for what its
+    own device has just pushed out.
     """
 
     unit_ns: float
@@ -37,6 +38,7 @@ class Source:
     pushed: float
     parallelism: float
     miss_frac: float
+    behind_ns: float = 0.0
 
     @property
     def lines(self) -> float:
@@ -75,7 +77,9 @@ def share_with_bursts(
 ) -> Load:
     """`share` where one source works in bursts, at full speed until a unit is done, then not at all."""
     burst = sources[bursty]
-    at_work = [dataclasses.replace(s, most_per_ns=math.inf) if k == bursty else s for k, s in enumerate(sources)]
+    at_work = [
+        dataclasses.replace(s, most_per_ns=math.inf) if k == bursty else s for k, s in enumerate(sources)
+    ]
     at_rest = [s for k, s in enumerate(sources) if k != bursty]
     busy = share(at_work, service_ns)
     part = min(1.0, burst.most_per_ns / busy.per_ns[bursty])
@@ -105,8 +109,10 @@ class _Queue:
         self.own = sum(x / total * (1 - s.miss_frac) for x, s in zip(lines, sources, strict=True))
         self.streams = 1 / sum((x / total) ** 2 for x in lines)
         self.pairs = sum(v * min(s.reads, s.writes) for v, s in zip(speeds, sources, strict=True)) / total
-        pushed = sum(v * s.pushed * max(s.pushed - 1, 0) for v, s in zip(speeds, sources, strict=True))
-        self.pushed = 0.5 * pushed / total
+        pushed = [
+            0.5 * v * s.pushed * max(s.pushed - 1, 0) / total for v, s in zip(speeds, sources, strict=True)
+        ]
+        self.pushed = [sum(pushed) - own for own in pushed]
         self.asked = [s.lines for s in sources]
         self.met = [
             1 - v * (s.reads + s.writes) / total * (1 - (1 - 1 / s.parallelism) * (1 - s.miss_frac))
@@ -119,8 +125,11 @@ class _Queue:
         spread = 0.5 * (alone * self.own + 1 - alone) + self.pairs
         crowd = min(busy, _CROWDED)
         chance = self.service_ns * spread * crowd / (1 - crowd)
-        common = self.service_ns * (self.pushed * busy + _SATURATION * busy**8 / max(1 - busy, 1e-12))
-        return [part * chance + common for part in self.met]
+        common = self.service_ns * _SATURATION * busy**8 / max(1 - busy, 1e-12)
+        return [
+            part * chance + common + self.service_ns * busy * others + s.behind_ns
+            for part, others, s in zip(self.met, self.pushed, self.sources, strict=True)
+        ]
 
     def offered(self, busy: float) -> float:
         """Share of the channel's time that is asked for if it is busy for that share."""

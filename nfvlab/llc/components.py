@@ -192,4 +192,16 @@ def rings(t: Tenant) -> tuple[RingFlow, ...]:
     return tuple(made)
 
 
-__all__ = ["CODE", "DATA", "DEVICE", "LINE_BYTES", "Cycle", "Flow", "Law", "Phases", "RingFlow", "flows", "rings"]
+__all__ = [
+    "CODE",
+    "DATA",
+    "DEVICE",
+    "LINE_BYTES",
+    "Cycle",
+    "Flow",
+    "Law",
+    "Phases",
+    "RingFlow",
+    "flows",
+    "rings",
+]

@@ -58,7 +58,7 @@ def solve(
             chosen = speeds
         uses = sharing.solve(speeds, unit_ns, anew=chosen is speeds)
         sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
-        load = _channel(sources, service_ns, sharing.bursty, speeds.tolist() if step > 1 else None)
+        load = _channel(tenants, sources, service_ns, speeds.tolist() if step > 1 else None)
         here = np.concatenate([np.log(speeds), away])
         there = np.concatenate([np.log(load.per_ns), sharing.away])
         unit_ns = [_unit_ns(s, wait) for s, wait in zip(sources, load.wait_ns, strict=True)]
@@ -80,15 +80,22 @@ def vary(p: Cache, tenants: Sequence[Tenant], found: Equilibrium, ways_less: flo
     unit_ns = [found.busy_ns(k) for k in range(len(tenants))]
     uses = sharing.solve(speeds, unit_ns, ways_less=ways_less)
     sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
-    load = _channel(sources, LINE_BYTES / p.memory_bytes_per_s * 1e9, sharing.bursty, None)
+    load = _channel(tenants, sources, LINE_BYTES / p.memory_bytes_per_s * 1e9, None)
     return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), found.residual, found.steps)
 
 
-def _channel(sources: list[Source], service_ns: float, bursty: int | None, speeds: list[float] | None) -> Load:
-    """The tenants at the channel, the largest wake-up in bursts."""
-    if bursty is None or not sources[bursty].lines:
+def _channel(
+    tenants: Sequence[Tenant], sources: list[Source], service_ns: float, speeds: list[float] | None
+) -> Load:
+    """The tenants at the channel; of wake-ups that leave their core idle between, the largest in bursts."""
+    bursts = {
+        k: s.lines
+        for k, (t, s) in enumerate(zip(tenants, sources, strict=True))
+        if t.workload == "wakeups" and s.lines and s.most_per_ns * s.unit_ns < 1
+    }
+    if not bursts:
         return channel.share(sources, service_ns, speeds)
-    return channel.share_with_bursts(sources, service_ns, bursty, speeds)
+    return channel.share_with_bursts(sources, service_ns, max(bursts, key=bursts.get), speeds)
 
 
 def _accelerated(past: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -134,6 +141,35 @@ def _alone(p: Cache, t: Tenant) -> float:
     return min(most_per_ns(t), 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio)))
 
 
+def behind_ns(p: Cache, t: Tenant, use: Use) -> float:
+    """Mean wait of a packet's misses behind the lines that its device has pushed out when the packet began.
+
+    The references of a packet are followed in their order, each at its mean time, until the channel is free again.
+    """
+    free_ns = use.io_write_backs * LINE_BYTES / p.memory_bytes_per_s * 1e9
+    misses = use.data_misses + use.code_misses
+    if use.io_write_backs < 1 or misses <= 0:
+        return 0.0
+    data, code = references(t)
+    step = (t.work_ns + p.hit_ns / t.parallelism_ratio) * (1 + code / data)
+    header = use.ring_misses[1] / max(t.header_lines, 1)
+    lookup = (use.data_misses - sum(use.ring_misses)) / max(t.lookups_count, 1)
+    now, waited = 0.0, 0.0
+    for k in range(int(data)):
+        missed = use.ring_misses[0] if k == 0 else header if k <= t.header_lines else lookup
+        missed += use.code_misses / data
+        now += t.work_ns * (1 + code / data)
+        if now >= free_ns:
+            break
+        waited += missed * (free_ns - now)
+        now += (
+            step
+            - t.work_ns * (1 + code / data)
+            + missed * (free_ns - now + p.memory_ns) / t.parallelism_ratio
+        )
+    return float(waited / misses)
+
+
 def source(p: Cache, t: Tenant, use: Use) -> Source:
     """What a tenant that uses the cache so asks of memory."""
     misses = float(use.data_misses + use.code_misses)
@@ -146,6 +182,7 @@ def source(p: Cache, t: Tenant, use: Use) -> Source:
         pushed=use.io_write_backs,
         parallelism=t.parallelism_ratio,
         miss_frac=misses / sum(references(t)),
+        behind_ns=behind_ns(p, t, use) if use.io_write_backs else 0.0,
     )
 
 

@@ -121,7 +121,9 @@ def _island(masks: tuple[int, ...], mean: np.ndarray) -> np.ndarray:
     full = np.minimum(mean / _sizes(masks), 1).sum(axis=0)
     order = np.argsort(full, kind="stable")
     look = order[np.unique(np.searchsorted(full[order], np.linspace(full.min(), full.max(), _LOOKS)))]
-    alive = _sampled(masks, [_below(m, mask.bit_count()) for m, mask in zip(mean[:, look], masks, strict=True)])
+    alive = _sampled(
+        masks, [_below(m, mask.bit_count()) for m, mask in zip(mean[:, look], masks, strict=True)]
+    )
     return np.stack([np.interp(full, full[look], a) for a in alive])
 
 

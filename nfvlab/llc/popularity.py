@@ -37,10 +37,8 @@ def zipf_bins(lines: int, exponent: float) -> tuple[np.ndarray, np.ndarray]:
 def _power_sum(low: np.ndarray, high: np.ndarray, s: float) -> np.ndarray:
     """Sum of i^-s over low <= i < high, by the midpoint form of the Euler-Maclaurin formula."""
     a, b = low - 0.5, high - 0.5
-    if abs(s - 1) < 1e-9:
-        whole = np.log(b / a)
-    else:
-        whole = np.expm1((1 - s) * np.log(b / a)) * a ** (1 - s) / (1 - s)
+    steep = 1 - s if abs(1 - s) > 1e-9 else 1e-9  # there the logarithm, to nine digits
+    whole = np.expm1(steep * np.log(b / a)) * a**steep / steep
     first = s * (b ** (-s - 1) - a ** (-s - 1)) / 24
     third = -7 * s * (s + 1) * (s + 2) * (b ** (-s - 3) - a ** (-s - 3)) / 5760
     return whole + first + third

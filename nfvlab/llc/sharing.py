@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfvlab.llc import overlap
-from nfvlab.llc.associative import age_weights
 from nfvlab.llc.components import CODE, DATA, Flow, RingFlow, flows
+from nfvlab.llc.lives import Lives, burst, moved
 from nfvlab.llc.params import Cache, Tenant
 from nfvlab.llc.popularity import dirty_frac
 
@@ -81,7 +81,7 @@ class Sharing:
     ) -> list[Use]:
         """What each tenant does at these speeds (units per ns).
 
-        unit_ns: the time that a unit takes, for wake-ups, which come in bursts. anew: choose the ages to look at again.
+        unit_ns: the time that a unit takes, for wake-ups, which come in bursts. anew: choose ages to look at again.
         ways_less: as if every mask had so many ways less, to see how much that matters.
         """
         rates = [flow.speed * per_ns[k] for k, flow, _ in self.flows]
@@ -97,8 +97,12 @@ class Sharing:
             (flow.law.footprint(t * rate),) if flow.law.gaps else flow.law.profile(t * rate, flow.write_frac)
             for (_, flow, _), rate in zip(self.flows, rates, strict=True)
         ]
-        touched = [ring.law.footprint(t * rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)]
-        mean = np.zeros((2, len(self.masks), t.size))  # of all lines; of those that come round at certain times
+        touched = [
+            ring.law.footprint(t * rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)
+        ]
+        mean = np.zeros(
+            (2, len(self.masks), t.size)
+        )  # of all lines; of those that come round at certain times
         for (_, flow, c), (footprint, *_) in zip(self.flows, profiles, strict=True):
             mean[0, c] += footprint
             if flow.law.gaps:
@@ -106,10 +110,12 @@ class Sharing:
         for (_, _, core, device), footprint, away in zip(self.rings, touched, self.away, strict=True):
             mean[:, core] += away * footprint
             mean[:, device] += (1 - away) * footprint
-        crowded = 1 + ways_less / np.maximum(self.ways, 2.0) / (1 - min(ways_less, 0) / np.maximum(self.ways, 2.0))
+        crowded = 1 + ways_less / np.maximum(self.ways, 2.0) / (
+            1 - min(ways_less, 0) / np.maximum(self.ways, 2.0)
+        )
         alive = self._survival(t, mean[0], per_ns, unit_ns, crowded[:, None])
         met = self.meets @ mean
-        lives = _Lives(t, alive, self._known(t), met[1] / met[0])
+        lives = Lives(t, alive, self._known(t), met[1] / met[0])
         return self._uses(rates, ring_rates, lives, profiles, touched)
 
     def _starts(self) -> np.ndarray:
@@ -147,7 +153,7 @@ class Sharing:
         return np.exp(np.interp(even, progress, log_t))
 
     def _survival(self, t, mean, per_ns, unit_ns, crowded) -> np.ndarray:
-        """How likely lines of each class live, with the largest wake-up in the window, partly in it, or not at all."""
+        """How likely lines of each class live, the largest wake-up being in the window, partly, or not at all."""
         if self.bursty is None:
             return overlap.survival(self.masks, mean * (crowded / self.sets))
         k = self.bursty
@@ -164,7 +170,7 @@ class Sharing:
         mixed = sum(share * part for share, part in zip(shares, np.split(alive, 3, axis=1), strict=True))
         return np.minimum.accumulate(mixed, axis=1)
 
-    def _uses(self, rates, ring_rates, lives: "_Lives", profiles, touched) -> list[Use]:
+    def _uses(self, rates, ring_rates, lives: Lives, profiles, touched) -> list[Use]:
         uses = [dict.fromkeys(_FIELDS, 0.0) | {"ring": [0.0, 0.0]} for _ in self.tenants]
         lines = []  # use, field, class, lines held
         for (k, flow, c), rate, profile in zip(self.flows, rates, profiles, strict=True):
@@ -188,7 +194,7 @@ class Sharing:
         return [Use(ring_misses=tuple(use.pop("ring")), **use) for use in uses]
 
     def _hold(self, lines: list) -> None:
-        """Count the lines held, no more than each mask and all have room for: mixing bursts age by age may exceed it."""
+        """Count the lines held, but no more than there is room for, which mixing bursts age by age may exceed."""
         by_class = np.zeros(len(self.masks))
         for _, _, c, held in lines:
             by_class[c] += held
@@ -198,7 +204,7 @@ class Sharing:
         for use, field, c, held in lines:
             use[field] += float(held * fits[c])
 
-    def _ring(self, n, ring, use, lives: "_Lives", core, device, rate) -> None:
+    def _ring(self, n, ring, use, lives: Lives, core, device, rate) -> None:
         """Add a ring to what its tenant uses, and see where its lines stay: in the device's ways or the core's."""
         at = np.array([ring.wait, ring.turn, 1.0]) / rate
         waited, turned, step = lives.at(core, at)
@@ -214,75 +220,10 @@ class Sharing:
         use["data_misses"] += ring.reads * missed + again
         use["ring"][ring.part] += ring.reads * missed + again
         use["write_backs"] += ring.reads * missed * turned
-        evicted = (1 - away) * (1 - device_turned) * ring.per_unit + ring.reads * max(away - away * turned, 0.0)
+        evicted = (1 - away) * (1 - device_turned) * ring.per_unit + ring.reads * max(
+            away - away * turned, 0.0
+        )
         use["io_write_backs"] += evicted + ring.again * (1 - device_step)
-
-
-class _Lives:
-    """How long lines live: `alive`[class, t] if there is room, `known`[t] if the start was before.
-
-    fixed[class, t]: share of what comes into a class's ways within t that comes round at certain times.
-    """
-
-    def __init__(self, t: np.ndarray, alive: np.ndarray, known: np.ndarray, fixed: np.ndarray):
-        self.t, self.alive, self._fixed = t, alive * known, fixed
-        self._weights = [age_weights(a) for a in self.alive]
-        middle = 0.5 * (known[1:] + known[:-1])
-        self._ends = (alive[:, :-1] - alive[:, 1:]) * middle  # evicted at an age in each step
-
-    def mean(self, c: int, at) -> np.ndarray:
-        """Mean over the time that lines of class c live of what is `at`[..., t] if that is t."""
-        return np.asarray(at) @ self._weights[c]
-
-    def evicted(self, c: int, at: np.ndarray) -> float:
-        """Mean over ages of eviction of `at`[t]; lines that are never evicted count nothing."""
-        return float((0.5 * (at[1:] + at[:-1])) @ self._ends[c])
-
-    def at(self, c: int, t: np.ndarray) -> np.ndarray:
-        """Share of lines of class c that live longer than t."""
-        return np.interp(t, self.t, self.alive[c])
-
-    def fixed(self, c: int, t: np.ndarray) -> np.ndarray:
-        """Share of what comes into the ways of class c within t that comes round at certain times."""
-        return np.interp(t, self.t, self._fixed[c])
-
-    def reached(self, c: int, gaps: np.ndarray, rate: float) -> tuple[float, float, float]:
-        """Touches after certain times: share that hit, share evicted before; certainty of what they live with."""
-        times, shares = gaps[:, 0] / rate, gaps[:, 1]
-        gone = np.interp(times, self.t, np.concatenate([[0.0], np.cumsum(self._ends[c])]))
-        return tuple(float(x @ shares) for x in (self.at(c, times), gone, self.fixed(c, times)))
-
-
-def burst(t: np.ndarray, length: float, interval: float) -> tuple[np.ndarray, np.ndarray]:
-    """What a window of length t meets of bursts, one an interval: (probabilities, shares of a burst), float64[3, t].
-
-    The least that any window meets, the most, and between them all shares alike, for which their middle stands.
-    """
-    most, least = np.minimum(t, length), np.maximum(t + length - interval, 0)
-    sloped, flat = 2 * (most - least) / interval, np.abs(t - length) / interval
-    shares = np.stack([np.maximum(1 - sloped - flat, 0), sloped, flat])
-    return shares, np.stack([least, 0.5 * (most + least), most]) / length
-
-
-def moved(waited: float, turned: float, device_waited: float, fixed: float, turns: float) -> tuple[float, float]:
-    """Share of ring lines in the core's ways when the device writes them, and misses of the core's first read.
-
-    A line that is evicted from the device's ways before it is read is fetched into the core's ways, and stays there
-    as long as it lives from the reading to the next writing (`turned`) and from that to the next reading (`waited`);
-    evicted there, it goes back to the device's ways. If chance decides anew each time whether it lives in the
-    device's ways until it is read (`device_waited`), this is a Markov chain, here after `turns` of the ring from an
-    empty cache. If it is always the same lines that do not (`fixed`: neighbours come in turns), those move for good.
-    """
-    keep = turned * device_waited
-    rounds = (1 - keep**turns) / (1 - keep) if keep < 1 - 1e-12 else turns
-    chance_away = min((1 - device_waited) * rounds, 1.0)
-    chance_missed = (1 - chance_away * turned) * (1 - device_waited) + chance_away * turned * (1 - waited)
-    same_away = 1 - device_waited
-    same_missed = same_away * (1 - turned * waited)
-    return (
-        fixed * same_away + (1 - fixed) * chance_away,
-        fixed * same_missed + (1 - fixed) * chance_missed,
-    )
 
 
 def _bursty(tenants: Sequence[Tenant]) -> int | None:

@@ -88,7 +88,12 @@ def packets(t: Tenant, start, per_ns, rng):
     late = (i + t.backlog_count) % ring
     add(0, descriptors + late // 4, setassoc.WRITE | setassoc.IO, 1)
     for k in range(lines_of(t.frame_bytes)):
-        add(1 + 0.001 * k, buffers + late * (t.buffer_bytes // LINE_BYTES) + k, setassoc.WRITE | setassoc.IO, 1)
+        add(
+            1 + 0.001 * k,
+            buffers + late * (t.buffer_bytes // LINE_BYTES) + k,
+            setassoc.WRITE | setassoc.IO,
+            1,
+        )
     add(2, descriptors + i % ring // 4, 0, 0)
     for k in range(t.header_lines):
         add(3 + 0.01 * k, buffers + i % ring * (t.buffer_bytes // LINE_BYTES) + k, 0, 0)
@@ -121,7 +126,9 @@ def run(p: Cache, tenants, per_ns, until_ns: float, rng, warm: float = 0.5) -> t
     count = len(tenants)
     streams = [stream(t, v, until_ns, rng) for t, v in zip(tenants, per_ns, strict=True)]
     time = np.concatenate([s[0] for s in streams])
-    address = np.concatenate([(s[1].astype(np.int64) * LINE_BYTES + k * APART) for k, s in enumerate(streams)])
+    address = np.concatenate(
+        [(s[1].astype(np.int64) * LINE_BYTES + k * APART) for k, s in enumerate(streams)]
+    )
     kind = np.concatenate([s[2] for s in streams]).astype(np.uint8)
     owner = np.concatenate([np.where(s[3] == 1, count, k) for k, s in enumerate(streams)]).astype(np.uint8)
     order = np.argsort(time, kind="stable")

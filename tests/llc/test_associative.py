@@ -48,14 +48,17 @@ def test_of_equally_likely_lines_the_number_in_a_set_is_binomial():
     n, p = 50, 0.2
     summed = sum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(8))
     assert associative.hit_below(8, np.array([n * p]), np.array([n * p * (1 - p)])) == pytest.approx(summed)
-    assert associative.hit_below(8, np.array([5.0]), np.array([5.0])) == associative.hit_below(8, np.array([5.0]))
+    assert associative.hit_below(8, np.array([5.0]), np.array([5.0])) == associative.hit_below(
+        8, np.array([5.0])
+    )
 
 
 def test_smith_s_conversion_is_the_binomial_sum():
     histogram = np.array([5.0, 0, 3, 2, 0, 7, 4])  # the last are new lines
     for sets, ways in ((1, 3), (4, 2), (16, 1)):
         kept = [
-            sum(comb(d, k) / sets**k * (1 - 1 / sets) ** (d - k) for k in range(min(ways, d + 1))) for d in range(6)
+            sum(comb(d, k) / sets**k * (1 - 1 / sets) ** (d - k) for k in range(min(ways, d + 1)))
+            for d in range(6)
         ]
         assert associative.smith(histogram, sets=sets, ways=ways) == pytest.approx(histogram[:-1] @ kept / 21)
 
@@ -145,7 +148,11 @@ def test_mutants_of_the_form_are_told_from_the_exact_cache(table):
 
 
 @given(
-    st.floats(0.0, 1.3), st.integers(1, 31), st.integers(5, 200_000), st.floats(0.01, 100), st.floats(1e-3, 1e3)
+    st.floats(0.0, 1.3),
+    st.integers(1, 31),
+    st.integers(5, 200_000),
+    st.floats(0.01, 100),
+    st.floats(1e-3, 1e3),
 )
 def test_more_ways_never_miss_more_and_time_has_no_unit(exponent, ways, lines, other, factor):
     laws, rates = [zipf(lines, exponent), Cycle(3000, (3000.0,))], [1.0, other]
@@ -186,7 +193,8 @@ def test_the_footprint_of_a_loop_is_its_window_up_to_its_length():
 
 
 @pytest.mark.parametrize(
-    ("reuse", "counts", "cold"), [([1, 1], [1, 1], 0), ([0], [1], 0), ([1], [-1], 2), ([1], [1, 2], 0), ([1], [0], 0)]
+    ("reuse", "counts", "cold"),
+    [([1, 1], [1, 1], 0), ([0], [1], 0), ([1], [-1], 2), ([1], [1, 2], 0), ([1], [0], 0)],
 )
 def test_histograms_that_are_none_are_refused(reuse, counts, cold):
     with pytest.raises(ValueError, match="reuse|counts"):

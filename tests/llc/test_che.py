@@ -66,8 +66,8 @@ def test_a_footprint_grows_from_nothing_to_all_lines_and_ever_more_slowly(law):
 def test_phases_seen_through_a_short_window_are_one_region_and_through_a_long_one_several():
     law = Phases(4000, 4, 50_000.0)
     assert float(law.footprint(np.float64(3000.0))) == pytest.approx(1000 * -np.expm1(-3.0), rel=0.05)
-    # Three stays long, a window holds two regions' stays, and shares x and 1 - x of the other two, x uniform: of each of
-    # those, exp(-50 x) is left out, 1/50 on average.
+    # Three stays long, a window holds two regions' stays, and shares x and 1 - x of the other two, x uniform: of
+    # each of those, exp(-50 x) is left out, 1/50 on average.
     assert float(law.footprint(np.float64(150_000.0))) == pytest.approx(4000 - 2 * 1000 / 50, rel=1e-4)
     one = Phases(4000, 1, 7.0)
     assert float(one.footprint(np.float64(2000.0))) == pytest.approx(4000 * -np.expm1(-0.5), rel=1e-6)
@@ -92,7 +92,10 @@ def test_a_walk_faster_than_the_characteristic_time_hits_beside_popular_lines():
 
 @given(st.floats(0.01, 100), st.floats(0.05, 0.95), st.sampled_from([0.0, 0.7, 1.1]))
 def test_times_scale_with_the_rates_and_what_is_held_adds_up_to_the_cache(factor, share, exponent):
-    laws, rates = [zipf(20_000, exponent), Phases(8000, 2, 5000.0), Cycle(3000, (3000.0,))], np.array([1.0, 0.5, 0.2])
+    laws, rates = (
+        [zipf(20_000, exponent), Phases(8000, 2, 5000.0), Cycle(3000, (3000.0,))],
+        np.array([1.0, 0.5, 0.2]),
+    )
     lines = share * 31_000
     slow, fast = (che.characteristic_time(laws, list(rates * x), lines) for x in (1.0, factor))
     assert fast == pytest.approx(slow / factor, rel=1e-6)
