@@ -29,7 +29,6 @@ _LOOKS = 160
 _TIMES = 20
 _ROUNDS = 4
 _FEW = 3  # different masks that hang together, up to which counts are summed over and not sampled
-_COARSE = 40  # ages where they are sampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,10 @@ class Decay:
             mean[masks.index(mask)] += later
         for source in self.living:
             mean[masks.index(source.mask)] += source.touched(self.ages, t)
-        stays = survival(masks, mean.reshape(len(masks), -1) / self.sets).reshape(mean.shape)
+        if _few(masks):
+            stays = survival(masks, mean.reshape(len(masks), -1) / self.sets).reshape(mean.shape)
+        else:  # sampled, which needs counts that rise together, as they do with age
+            stays = np.stack([survival(masks, mean[:, k] / self.sets) for k in range(t.size)], axis=1)
         return self.scale * sum(stays[masks.index(mask)] @ fresh for mask, fresh in self.watched)
 
     @property
@@ -132,15 +134,18 @@ def _edges(sources: Sequence[Source], dead: Sequence[Source], sets: int) -> np.n
     last = max(s.law.horizon / s.before for s in dead)
     first = 0.05 / sum(s.before * float(s.law.footprint(np.float64(1.0))) for s in sources)
     t = np.geomspace(min(first, 0.1 * last), 1.001 * last, _LOOKS)
-    masks = tuple(dict.fromkeys(s.mask for s in sources))
     progress = 1e-6 * np.arange(t.size)
     for some in (dead, sources):
         ways = functools.reduce(operator.or_, (s.mask for s in some)).bit_count()
         most = sets * (ways + 5 * math.sqrt(ways) + 4)  # that many lines leave no old one a way
         progress += np.minimum(sum(s.touched(t) for s in some) / most, 1.0)
-    steps = _AGES if max(map(len, islands(masks))) <= _FEW else _COARSE
-    even = np.linspace(progress[0], progress[-1], steps)
+    even = np.linspace(progress[0], progress[-1], _AGES)
     return np.exp(np.interp(even, progress, np.log(t)))
+
+
+def _few(masks: Sequence[int]) -> bool:
+    """Whether no more masks hang together than `survival` sums over all counts of."""
+    return max(map(len, islands(tuple(dict.fromkeys(masks))))) <= _FEW
 
 
 __all__ = ["Decay", "Source", "decay"]
