@@ -45,6 +45,7 @@ FEATURES: tuple[Feature, ...] = (
         "CAT / CDP",
         "What does its own share of the last-level cache buy a VM beside a noisy neighbour?",
         "02_cat_cdp.ipynb",
+        built=True,
     ),
     Feature(
         3,

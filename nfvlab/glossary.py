@@ -148,6 +148,43 @@ TERMS: dict[str, tuple[Term, ...]] = {
         Term("service gap", "a time in which the guest runs but does not look at its ring", "sync_gap_ns"),
         Term("lost packet", "unheard while the guest is stopped, or dropped at a full ring", "lost_count"),
     ),
+    "last-level cache": (
+        Term("way, set", "a line may lie in any way of the one set that its address names", "cache_ways"),
+        Term(
+            "reference",
+            "an access that reaches the last-level cache; a hit or a miss",
+            "references_per_s",
+        ),
+        Term(
+            "CLOSID",
+            "class of service: the index of a mask, which a core or task runs under",
+            "nfvlab.cat.parts:Capability",
+        ),
+        Term(
+            "CBM",
+            "capacity bit mask: the ways that a class may fill; it is served from all",
+            "nfvlab.cat.cbm:Cbm",
+        ),
+        Term("min_cbm_bits", "fewest bits of a mask", "min_cbm_ways"),
+        Term("shareable_bits", "ways that devices fill, too", "io_mask"),
+        Term("CDP", "masks apart for code and for data; it halves the number of classes", "cdp"),
+        Term("schemata", "the masks of a group as text, L3:0=ff000;1=ff000", "nfvlab.cat.schemata:paste"),
+        Term(
+            "DDIO", "devices write into the last-level cache, in ways of their own", "nfvlab.llc.params:Cache"
+        ),
+        Term(
+            "tenant", "who shares the cache: a core with its workload, class of service and RMID", "tenants"
+        ),
+        Term("unit of work", "one packet, or one wake-up with all that it does", "unit_ns"),
+        Term(
+            "characteristic time",
+            "how long a line lives that nobody refers to again",
+            "nfvlab.llc.che:characteristic_time",
+        ),
+        Term("RMID", "resource monitoring ID: a line carries its filler's until it is evicted", "rmid_count"),
+        Term("upscaling factor", "bytes of one unit of a monitoring counter", "upscale_bytes"),
+        Term("limbo", "where an ended group's RMID waits until its lines are gone", "limbo_count"),
+    ),
 }
 
 

@@ -43,8 +43,12 @@ def gains(frame: "DataFrame", x: str, y: str, titles: tuple[str, str], *, title:
 def _ticks(axis, name: str, values) -> None:
     step = -(-len(values) // 8)
     places = list(range(0, len(values), step))
-    axis.set_ticks(places, [units.human(name, values[place]) for place in places])
+    axis.set_ticks(places, [_words(name, values[place]) for place in places])
     axis.axes.tick_params(length=0)
+
+
+def _words(name: str, value: float) -> str:
+    return str(int(value)) if name == "ways" else units.human(name, value)
 
 
 def table(frame: "DataFrame", x: str, y: str, *, rows: int = 4, columns: int = 5) -> "DataFrame":

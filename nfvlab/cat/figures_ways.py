@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from nfvlab import figures as house
 from nfvlab import units
@@ -25,6 +26,7 @@ def by_ways(frames: Mapping[str, "DataFrame"]) -> Figure:
             _off(column[1], frame)
             column[0].set_title(label, loc="right", fontsize=10)
             column[1].set_xlabel("ways")
+            column[1].xaxis.set_major_locator(MaxNLocator(6, integer=True))
         house.quantity(panels[0, 0].yaxis, "miss_frac", "Misses", ticks=5)
         house.quantity(panels[1, 0].yaxis, "miss_frac", "Theory less simulation", ticks=4)
         handles, labels = panels[0, 0].get_legend_handles_labels()
