@@ -25,7 +25,7 @@ _CYCLIC = Tenant(
 )
 _NOISE = _STREAM.replace(parallelism_ratio=8.0, write_frac=0.5, work_ns=2.0)
 _NARROW = {"memory_bytes_per_s": 8 * GB, "warmup_ns": 5 * ms, "measured_ns": 20 * ms}
-_TALK = {"cache_ways": 16, "io_mask": 0xC000}
+_TALK = {"cache_ways": 16, "io_mask": 0xC000, "warmup_ns": 14 * ms, "measured_ns": 8 * ms}
 _FOUR = (
     _FORWARDER.replace(data_bytes=512 * KiB),
     Tenant(workload="zipf", data_bytes=2 * MiB, code_bytes=128 * KiB, code_frac=0.3),

@@ -2,7 +2,8 @@
 
 Hardware: events of an RMID are counted in whole units of the upscaling factor (CPUID 0xF.1 EBX); a bandwidth counter is
 24 bits wide and the offset of CPUID 0xF.1 EAX[7:0], and goes round. IA32_QM_EVTSEL names RMID and event, IA32_QM_CTR
-then holds the count in bits 61:0, or says Error (63) or Unavailable (62) (Intel SDM volume 3B, 18.18). Kernel: arch/x86/kernel/cpu/resctrl/monitor.c, function by function in integers of 64 bits.
+then holds the count in bits 61:0, or says Error (63) or Unavailable (62) (Intel SDM volume 3B, 18.18). Kernel:
+arch/x86/kernel/cpu/resctrl/monitor.c, function by function in integers of 64 bits.
 """
 
 import errno
