@@ -25,9 +25,11 @@ from nfvlab.readers.mbm_correction import correction_rows
 from nfvlab.results import Claim, approx, exact, output
 
 _SHARE = approx(rel=0.05, where=claims.HERE)
-_QUIET_LINES = 0.01  # to and from memory while it is measured, below which there is no traffic
+_QUIET_LINES = 0.5  # to and from memory while it is measured, below which there is no traffic
 _PAGE_BYTES = 4096
-_CURVE = 48
+_CURVE = 32
+_TURNED_OVER = 1.1
+_ALL = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,8 @@ class Theory(results.Theory):
     """What the counters tell of each tenant in the steady state, and what becomes of the first one's RMID.
 
     `clean_ns`: from the first tenant's end until its reading is below the threshold. `decay_bytes`: what is left of its
-    occupancy `decay_t_ns` after its end.
+    occupancy `decay_t_ns` after its end, `residue_bytes`: for ever. `references_per_s` by tenant, and whether it is
+    `settled` after the warm-up: has touched more lines by then than it holds, or all that it has.
     """
 
     params: Params
@@ -53,6 +56,10 @@ class Theory(results.Theory):
     clean_ns: float
     decay_t_ns: np.ndarray
     decay_bytes: np.ndarray
+    residue_bytes: float
+    references_per_s: tuple[float, ...]
+    settled: tuple[bool, ...]
+    memory_busy_frac: float
 
     def claim(self, name: str) -> Claim:
         """What is claimed of output `name` for this very scenario."""
@@ -97,7 +104,24 @@ def analyze(p: Params) -> Theory:
         clean_ns=freed.clean_ns,
         decay_t_ns=t_ns,
         decay_bytes=LINE_BYTES * course.lines(t_ns),
+        residue_bytes=LINE_BYTES * course.residue_lines,
+        references_per_s=tuple(
+            (use.data_references + use.code_references) * speed * 1e9
+            for use, speed in zip(state.uses, state.load.per_ns, strict=True)
+        ),
+        settled=tuple(
+            _settled(t, use.lines, speed * p.warmup_ns)
+            for t, use, speed in zip(p.tenants, state.uses, state.load.per_ns, strict=True)
+        ),
+        memory_busy_frac=state.load.busy_frac,
     )
+
+
+def _settled(t: Tenant, held: float, units: float) -> bool:
+    """Whether so many units of a tenant's work touch more lines than it holds, or nearly all that it has."""
+    laws = [(flow.law, flow.speed * units) for flow in flows(t)[0]]
+    touched = sum(float(law.footprint(np.float64(min(time, law.horizon)))) for law, time in laws)
+    return touched > _TURNED_OVER * held or touched > _ALL * sum(law.lines for law, _ in laws)
 
 
 def _audible(p: Params, flow: Traffic) -> Traffic:
