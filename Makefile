@@ -25,6 +25,9 @@ notebooks: $(STAMP)
 	$(RUN) nfvlab notebooks $(ARGS)
 
 bench: $(STAMP)
+	while read -r package; do case "$$package" in \#*) ;; *) \
+	$(RUN) pip install --quiet --disable-pip-version-check --no-deps "$$package" || echo "$$package cannot be had: its races are skipped";; \
+	esac; done < tests/benchmarks/requirements.txt
 	$(RUN) pytest -s tests/benchmarks $(ARGS)
 
 report: $(STAMP)

@@ -1,6 +1,7 @@
 """How long packets or wake-ups take, by setting: the share that takes longer, theory beside simulation."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from nfvlab import units
 from nfvlab.cat.analytic import analyze
 from nfvlab.cat.simulation import LATENCY_NS, Samples
 from nfvlab.figures import Figure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 COLOURS = (house.PALETTE.vermillion, house.PALETTE.blue, house.PALETTE.green, house.PALETTE.pink)
 SHARES = np.logspace(0, -5, 61)[1:]  # that take longer
@@ -53,3 +57,17 @@ def quantiles(samples: Samples, tenant: int) -> dict[float, float]:
 
 def _p99(samples: Samples, tenant: int) -> str:
     return units.human("unit_p99_ns", samples.estimate()[f"unit_p99_ns[{tenant}]"].value)
+
+
+def table(runs: Mapping[str, Samples], tenant: int) -> "DataFrame":
+    """Times that all but a share of packets or wake-ups stay within, theory and simulation, in words."""
+    import pandas as pd
+
+    rows = {}
+    for label, samples in runs.items():
+        seen, unit = quantiles(samples, tenant), analyze(samples.params).unit(tenant)
+        for share in (s for s in (0.5, 0.1, 0.01, 1e-3, 1e-4) if s in seen):
+            theory, simulated = unit.quantile_ns(1 - share), seen[share]
+            row = {"theory": units.human("unit_ns", theory), "simulated": units.human("unit_ns", simulated)}
+            rows[label, f"{100 * share:g} %"] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["setting", "share that takes longer"])

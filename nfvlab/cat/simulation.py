@@ -17,7 +17,7 @@ from nfvlab.llc.params import LINE_BYTES, Tenant, lines_of
 from nfvlab.llc.replications import SLICES, count_deviation, mean
 
 SNAPSHOTS = 4  # of the occupancy in a slice; as many in the whole warm-up as in the measured time
-LATENCY_NS = np.logspace(0, 9, 181)  # edges of the histograms, 20 bins a decade
+LATENCY_NS = np.logspace(0, 9, 901)  # edges of the histograms, 100 bins a decade
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,7 @@ from nfvlab import units
 from nfvlab.cat import propose
 from nfvlab.cat.analytic import Theory, analyze
 from nfvlab.cat.params import Params
-from nfvlab.cat.parts import PARTS
-from nfvlab.cat.resctrl import Resctrl, ResctrlError
 from nfvlab.cat.simulation import simulate
-from nfvlab.glossary import Table
 from nfvlab.llc import che
 from nfvlab.llc.components import flows
 from nfvlab.llc.figures import tenant_name
@@ -66,6 +63,18 @@ def by_ways(p: Params, ways: Iterable[int], *, tenant: int = 0, seed: int, n: in
         row = {"ways": count, "theory": analyze(q).miss_frac[tenant], "monte_carlo": seen.value}
         rows.append({**row, "stderr": seen.stderr, "che": plain_che(p, p.tenants[tenant], count)})
     return pd.DataFrame(rows)
+
+
+def side_by_side(frames: Mapping[str, "DataFrame"]) -> "DataFrame":
+    """Frames of `by_ways` in words, one below the other."""
+    import pandas as pd
+
+    rows = {}
+    for label, frame in frames.items():
+        for row in frame.itertuples():
+            shown = {"theory": row.theory, "simulated": row.monte_carlo, "plain Che": row.che}
+            rows[label, row.ways] = {name: units.human("miss_frac", value) for name, value in shown.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["workload", "ways"])
 
 
 def plain_che(p: Params, t: Tenant, ways: int) -> float:
@@ -163,38 +172,15 @@ def rings(p: Params, ring_counts: Sequence[int], io_ways: Sequence[int], *, tena
     return pd.DataFrame(rows)
 
 
+def ring_table(frame: "DataFrame") -> "DataFrame":
+    """The same in words: a row a ring, a column for each number of ways that devices fill."""
+    wide = frame.pivot(index=["ring_count", "ring_bytes"], columns="io_ways", values="data_miss_frac")
+    shown = wide.map(lambda value: units.human("miss_frac", value))
+    shown.index = [f"{count} buffers, {units.human('ring_bytes', size)}" for count, size in wide.index]
+    return shown.rename(columns=lambda count: f"{count} ways")
+
+
 def _with(p: Params, tenant: int, **fields) -> Params:
     tenants = list(p.tenants)
     tenants[tenant] = tenants[tenant].replace(**fields)
     return p.replace(tenants=tuple(tenants))
-
-
-def classes() -> Table:
-    """Classes of service of some parts, with and without CDP."""
-    rows = []
-    for name, part in PARTS.items():
-        if part.l3 is None:
-            continue
-        row = {
-            "part": name.replace("_", " "),
-            "ways": str(part.l3.cbm_len),
-            "classes": str(part.l3.closids(False)),
-        }
-        row["with CDP"] = str(part.l3.closids(True)) if part.l3.cdp_capable else "no CDP"
-        row["devices fill"] = f"{part.l3.shareable_bits:x}" if part.l3.shareable_bits else "not said"
-        rows.append({**row, "gaps in masks": "allowed" if part.l3.sparse_masks else "refused"})
-    return Table("What some parts take as a mask", rows)
-
-
-def tried(fs: Resctrl, writes: Iterable[tuple[str, str]]) -> Table:
-    """Write texts into files of a resctrl, one after another: what it answered, and info/last_cmd_status."""
-    rows = []
-    for path, text in writes:
-        try:
-            fs.write(path, text + "\n")
-            answer = "taken"
-        except ResctrlError as error:
-            answer = error.strerror or str(error)
-        status = fs.read("info/last_cmd_status").strip()
-        rows.append({"file": path, "text": text, "answer": answer, "last_cmd_status": status})
-    return Table("Tried on a resctrl in memory", rows)

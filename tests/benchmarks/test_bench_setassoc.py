@@ -2,13 +2,14 @@
 
 import os
 
-import cachesim
-import libcachesim
 import numpy as np
 import pytest
 from benchmarks.timing import Contender, race, show
 
 from nfvlab.kernels import contend, setassoc
+
+cachesim = pytest.importorskip("cachesim", reason="see tests/benchmarks/requirements.txt")
+libcachesim = pytest.importorskip("libcachesim", reason="see tests/benchmarks/requirements.txt")
 
 SETS, WAYS = 4096, 20  # 5 MiB
 LINES = SETS * WAYS

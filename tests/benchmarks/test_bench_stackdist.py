@@ -2,8 +2,6 @@
 
 import os
 
-import cachesim
-import libcachesim
 import numpy as np
 import pytest
 from benchmarks.test_bench_setassoc import fully_associative, reader
@@ -14,6 +12,9 @@ from nfvlab.kernels.stackdist import stack_distances
 from nfvlab.llc import streams
 from nfvlab.llc.params import WORKLOADS, Tenant
 from nfvlab.units import GiB
+
+cachesim = pytest.importorskip("cachesim", reason="see tests/benchmarks/requirements.txt")
+libcachesim = pytest.importorskip("libcachesim", reason="see tests/benchmarks/requirements.txt")
 
 LINES = 1_000_000
 LINE_BYTES = np.uint64(64)

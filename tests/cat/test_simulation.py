@@ -49,7 +49,7 @@ def test_one_row_a_replication_and_one_column_an_output(samples):
     assert samples.times_ns.shape == samples.occupancy_bytes.shape[:2] == (6, 320)
     assert samples.occupancy_bytes.shape[2] == 4  # three tenants and their devices
     assert samples.occupancy_bytes.sum(axis=2).max() <= 64 * 8 * 64
-    assert samples.latency_counts.shape == (6, 3, 180)
+    assert samples.latency_counts.shape == (6, 3, simulation.LATENCY_NS.size - 1)
 
 
 def test_what_has_no_value_is_not_a_number(samples):
