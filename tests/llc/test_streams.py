@@ -129,13 +129,15 @@ def test_phases_are_uniform_over_a_region_and_take_turns_by_data_references():
         assert_fits(counts[slice(*region)], np.full(region[1] - region[0], 1 / (region[1] - region[0])))
 
 
-@pytest.mark.parametrize("exponent", [0.0, 0.8, 1.0])
-def test_popularity_follows_zipf_in_a_random_order_of_the_lines(exponent):
-    made = stream(workload="zipf", skew_exponent=exponent, **SMALL)
-    ranks = np.array([item for _, item in items(made, made.take(100_000))])
+@pytest.mark.parametrize(
+    ("workload", "exponent"), [("zipf", 0.0), ("zipf", 0.8), ("zipf", 1.0), ("packets", 0.8)]
+)
+def test_popularity_follows_zipf_in_a_random_order_of_the_lines(workload, exponent):
+    made = stream(workload=workload, skew_exponent=exponent, **SMALL)
+    ranks = np.array([item for area, item in items(made, made.take(100_000)) if area == TABLE])
     weights = np.arange(1, 65) ** -exponent
     assert_fits(np.bincount(ranks, minlength=64), weights / weights.sum())
-    tops = [stream(seed, workload="zipf", skew_exponent=exponent, **SMALL).areas[0] for seed in range(640)]
+    tops = [stream(seed, workload=workload, **SMALL).areas[TABLE] for seed in range(640)]
     offsets = [
         int(area.table[0]) % 4096 // LINE_BYTES for area in tops
     ]  # one page: the top line's place in it
