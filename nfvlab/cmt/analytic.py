@@ -27,7 +27,7 @@ from nfvlab.results import Claim, approx, exact, output
 _SHARE = approx(rel=0.05, where=claims.HERE)
 _QUIET_LINES = 0.5  # to and from memory while it is measured, below which there is no traffic
 _PAGE_BYTES = 4096
-_CURVE = 32
+_CURVE = 24
 _TURNED_OVER = 1.1
 _ALL = 0.99
 

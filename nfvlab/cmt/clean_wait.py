@@ -13,7 +13,7 @@ import numpy as np
 from nfvlab.cmt.decay import Decay
 from nfvlab.llc.params import LINE_BYTES
 
-_TIMES = 40
+_TIMES = 20
 _LAST_LINE = math.exp(-0.5772156649)  # mean number left at the mean time at which the last of many goes
 
 
@@ -40,7 +40,7 @@ def limbo(course: Decay, threshold_bytes: float, upscale_bytes: int, check_ns: f
     clean = course.time_below(clean_level(threshold_bytes, upscale_bytes))
     if math.isinf(clean):
         return Limbo(math.inf, math.inf, math.nan)
-    t = clean + check_ns * np.concatenate([[0.0], np.geomspace(1e-6, 1.0, _TIMES)])
+    t = clean + check_ns * np.concatenate([[0.0], np.geomspace(1e-4, 1.0, _TIMES)])
     left = course.lines(t)
     mean = float((0.5 * (left[1:] + left[:-1]) * np.diff(t)).sum() / check_ns)
     return Limbo(clean, clean + check_ns / 2, mean)

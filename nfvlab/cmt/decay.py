@@ -24,9 +24,9 @@ import numpy as np
 from nfvlab.llc.components import Law
 from nfvlab.llc.overlap import islands, survival
 
-_AGES = 72
+_AGES = 48
 _LOOKS = 160
-_TIMES = 20
+_TIMES = 12
 _ROUNDS = 4
 _FEW = 3  # different masks that hang together, up to which counts are summed over and not sampled
 
