@@ -23,7 +23,7 @@ import numpy as np
 _CELLS = 16
 _ROUNDS = 6
 _SLIVER = 1e-6  # of an interval, too short to be cut into cells
-_SMALL_BATCH = 0.3  # RMIDs given back at a check, below which checks are as good as continuous
+_SMALL_BATCH = 1.5  # RMIDs given back at a check, up to which Erlang's formula is the better of the two
 _NEGLIGIBLE = 1e-6
 _FOR_EVER = 30.0  # ends in the time to get clean, from which checks do not stop
 _CLOSE = 1e-5  # of the RMIDs, by which the interval may miss itself

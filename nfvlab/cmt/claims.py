@@ -111,8 +111,8 @@ def _limbo(theory: Any, field: str) -> Claim:
         )
     few = 0.01 if p.rmid_count >= 8 else 0.08
     if field == "refused_frac":
-        return approx(rel=0.12, abs=few + 0.2 * part, where=HERE)
-    return approx(rel=0.05 + 0.2 * part, abs=few * p.rmid_count * min(1.0, _ends(theory)), where=HERE)
+        return approx(rel=0.2, abs=few + 0.2 * part, where=HERE)
+    return approx(rel=0.08 + 0.2 * part, abs=few * p.rmid_count * min(1.0, _ends(theory)), where=HERE)
 
 
 def _ends(theory: Any) -> float:

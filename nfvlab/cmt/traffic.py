@@ -97,9 +97,7 @@ def _unit_ns(p: Cache, t: Tenant, use: Use, stall_ns: float) -> float:
     )
 
 
-def _phases(
-    t: Tenant, use: Use, per_ns: float, step_ns: float, stall_ns: float
-) -> dict[str, float]:
+def _phases(t: Tenant, use: Use, per_ns: float, step_ns: float, stall_ns: float) -> dict[str, float]:
     """The burst at the start of a phase: x data references into it, exp(-x / region) of them miss, until lines age.
 
     From then on, `aged` references into the phase, exp(-aged / region) do for its rest. `aged` is where that makes the
