@@ -25,7 +25,7 @@ References
 """
 
 from nfvlab.cmt.analytic import Theory, analyze
-from nfvlab.cmt.params import OUTPUTS, Params, Tenant
+from nfvlab.cmt.params import OUTPUTS, Params, Tenant, from_resctrl
 from nfvlab.cmt.scenarios import SCENARIOS
 from nfvlab.cmt.simulation import Samples, simulate
 
@@ -38,6 +38,7 @@ __all__ = [
     "Theory",
     "analyze",
     "figure",
+    "from_resctrl",
     "simulate",
 ]
 

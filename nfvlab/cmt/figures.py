@@ -220,9 +220,9 @@ def _uprights(step: float, row: int, reach: float) -> list:
 
 
 def _bracket(middle: float, error: float, row: int, reach: float) -> list:
-    """Above a row: the mean reading, and the true traffic with a reading's root mean square error on both sides."""
-    low, high, y = max(1 - reach, 1 - error), min(1 + reach, 1 + error), row - HALF - 0.09
-    middle = min(max(middle, 1 - reach), 1 + reach)
+    """Above a row: the mean reading with its standard deviation on both sides, within the limits."""
+    spread, y = np.sqrt(max(error**2 - (middle - 1) ** 2, 0.0)), row - HALF - 0.09
+    low, middle, high = np.clip([middle - spread, middle, middle + spread], 1 - reach, 1 + reach)
     return [[(low, y), (high, y)], [(middle, y - 0.05), (middle, y + 0.05)]]
 
 

@@ -1,5 +1,6 @@
 """Bandwidth counters against the traffic: whole units, turns, factors by part, and the two NUMA nodes."""
 
+import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from nfvlab import figures as house
@@ -9,6 +10,7 @@ from nfvlab.figures import Figure
 from nfvlab.llc.figures import COLOURS
 
 DOT = {"marker": "o", "ms": 5, "ls": "none", "mec": "white", "mew": 0.6, "clip_on": False, "zorder": 4}
+MOST_DOTS = 24  # readings of a run that are drawn
 
 
 def errors(frame, *, upscale_bytes: int) -> Figure:
@@ -137,10 +139,40 @@ def nodes(frame) -> Figure:
     return drawn
 
 
+def misleading(made) -> Figure:
+    """Readings over the truth, a row a trap (`studies_misleading.misled`): theory's mean and spread, a run's dots."""
+    with house.style():
+        drawn = Figure(figsize=(8.6, 0.44 * len(made) + 1.1), layout="constrained")
+        axes = drawn.subplots()
+        for y, one in enumerate(made):
+            if not np.isnan(one.error_frac):
+                low, high = one.mean_frac - one.scatter_frac, one.mean_frac + one.scatter_frac
+                axes.plot([max(low, 0.0), high], [y, y], color=house.THEORY["color"], lw=2)
+            axes.plot([one.mean_frac], [y], marker="|", ms=19, mew=2.4, color=house.THEORY["color"])
+            seen = one.readings_frac[:: -(-one.readings_frac.size // MOST_DOTS)]
+            look = house.SIMULATION | {"markersize": 4, "markeredgewidth": 0.3, "clip_on": False, "zorder": 4}
+            axes.plot(seen, y + np.linspace(-0.24, 0.24, seen.size), **look)
+        axes.axvline(1.0, color=house.FAINT, lw=1, ls=":")
+        labels = [f"{one.case.label}\n{one.who}" for one in made]
+        axes.set(yticks=range(len(made)), yticklabels=labels, ylim=(len(made) - 0.4, -0.6), xlim=(0, 2))
+        axes.tick_params(axis="y", labelsize=8.5)
+        axes.grid(False)
+        house.quantity(
+            axes.xaxis,
+            "read_frac",
+            "A reading, of the truth (upright, bar: theory's mean and spread; dots: a run)",
+        )
+    drawn.alt = "Readings as a share of the truth, a row a trap. " + "; ".join(
+        f"{one.case.label}: {one.mean_frac:.0%} in theory, {one.readings_frac.mean():.0%} simulated"
+        for one in made
+    )
+    return drawn
+
+
 def _sides(part) -> tuple:
     """Theory's rows and the simulation's."""
     line, dots = (part[part["side"] == side].sort_values("interval_ns") for side in ("theory", "simulated"))
     return line, dots
 
 
-__all__ = ["corrections", "errors", "nodes", "turns"]
+__all__ = ["corrections", "errors", "misleading", "nodes", "turns"]

@@ -150,4 +150,36 @@ class Params(llc.Cache):
             )
 
 
-__all__ = ["OUTPUTS", "PER_TENANT", "Params", "Tenant"]
+def from_resctrl(frame, meta) -> dict[str, float]:
+    """What a resctrl recording or tree (`read_resctrl`) says of the host: overrides for `Params.replace`.
+
+    rmid_count, threshold_bytes, upscale_bytes (the greatest common divisor of the occupancies seen: a multiple of the
+    factor), cache_ways, io_mask, cache_sets (from the sizes of masks). What the recording does not say is left out; who
+    the tenants are and how often they are read is yours to say.
+    """
+    monitored = meta.resources.get("L3_MON", {})
+    allocated = meta.resources.get("L3") or meta.resources.get("L3DATA") or {}
+    found = {"upscale_bytes": meta.occupancy_step_bytes}
+    if "num_rmids" in monitored:
+        found["rmid_count"] = monitored["num_rmids"] - 1  # the default group's is never free
+    if "max_threshold_occupancy_bytes" in monitored:
+        found["threshold_bytes"] = float(monitored["max_threshold_occupancy_bytes"])
+    if "cbm_mask" in allocated:
+        found["cache_ways"] = allocated["cbm_mask"].bit_length()
+        found["io_mask"] = allocated.get("shareable_bits") or None
+        found["cache_sets"] = _sets(meta)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _sets(meta) -> int | None:
+    """Sets of one cache: bytes that a group's mask covers, over its ways, in lines."""
+    for group in meta.groups.values():
+        for resource in ("L3", "L3DATA"):
+            for domain, size in group.size.get(resource, {}).items():
+                mask = group.schemata.get(resource, {}).get(domain, 0)
+                if mask and size:
+                    return round(size / mask.bit_count() / llc.LINE_BYTES)
+    return None
+
+
+__all__ = ["OUTPUTS", "PER_TENANT", "Params", "Tenant", "from_resctrl"]
