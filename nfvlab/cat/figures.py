@@ -49,6 +49,8 @@ class Live(house.Picture):
         ]
         self.seen = self.animate(*self.times.plot([], [], **house.SIMULATION))
         self.wanted = self.animate(*self.times.plot([], [], **PROPOSED))
+        for artist in self.artists:
+            artist.set_in_layout(False)  # what moves does not move the axes
         for axes in (self.misses, self.speed, self.times):
             axes.tick_params(left=False, labelleft=False)
             axes.grid(axis="x")
@@ -90,14 +92,13 @@ class Live(house.Picture):
         found = propose.proposal(p)
         self._found = (p, found)
         self._show_masks(p, found)
-        alone = [propose.alone(p, k) for k in range(count)]
         seen = samples.estimate() if samples is not None else {}
-        self._show_bars(
-            self.misses, self.bars[0], theory.miss_frac, found.theory.miss_frac, seen, "miss_frac", 1.0
-        )
-        full = np.array([t.references_per_s[0] for t in alone])
-        speeds = (np.array(t.references_per_s) / full for t in (theory, found.theory))
-        self._show_bars(self.speed, self.bars[1], *speeds, seen, "references_per_s", full)
+        estimates = {name: estimate.value for name, estimate in seen.items()}
+        missed = [estimates[f"miss_frac[{k}]"] for k in range(count)] if seen else []
+        pair = (theory.miss_frac, found.theory.miss_frac)
+        self._show_bars(self.misses, self.bars[0], *pair, missed)
+        speeds = [_speeds(p, of) for of in (_values(theory), _values(found.theory), estimates) if of]
+        self._show_bars(self.speed, self.bars[1], *speeds[:2], speeds[2] if estimates else [])
         self._show_times(theory, found.theory, seen, count)
 
     def _show_masks(self, p: Params, found: propose.Proposal) -> None:
@@ -123,13 +124,12 @@ class Live(house.Picture):
         self.lines.set_data(*_frames(count, ways))
         self.io.set_position((0, count - 0.47))
 
-    def _show_bars(self, axes, made, values, proposed, seen, name: str, scale) -> None:
+    def _show_bars(self, axes, made, values, proposed, seen) -> None:
         bars, dots, diamonds = made
         rows = np.arange(len(values))
         for k, bar in enumerate(bars):
             bar.set_width(values[k] if k < len(values) else 0.0)
-        estimates = [seen[f"{name}[{k}]"].value for k in rows] if seen else []
-        dots.set_data(np.array(estimates) / scale if seen else [], rows if seen else [])
+        dots.set_data(seen, rows[: len(seen)])
         diamonds.set_data(proposed, rows + 0.36)
         self.fit(axes, x=(0, min(1.0, 1.05 * max(*values, *proposed, 1e-3))))
 
@@ -173,6 +173,14 @@ class Live(house.Picture):
     def ways(self, p: Params) -> tuple[int, int, str]:
         """The cache's ways, and those that devices fill."""
         return p.cache_ways, p.io_mask, "devices"
+
+
+def _values(theory: Theory) -> dict[str, float]:
+    return {name: value for name, (value, _) in theory.outputs().items()}
+
+
+def _speeds(p: Params, outputs: dict[str, float]) -> list[float]:
+    return [propose.speed(p, k, outputs) for k in range(len(p.tenants))]
 
 
 def _paint(rows: np.ndarray, mask: int, ways: int, colour: np.ndarray) -> None:

@@ -5,7 +5,7 @@ their rate, wake-ups by the time their work takes. Each tenant gets a block of i
 left to them where a tenant has a device. A tenant's curve does not depend on the others or on any mask, so it is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,6 +109,17 @@ def _alone(p: Params) -> Theory:
     return analyze(p)
 
 
+def speed(p: Params, k: int, outputs: Mapping[str, float]) -> float:
+    """Speed of tenant k as a share of that alone, from outputs by name ("cpi_ratio[0]"), of a theory or a simulation.
+
+    Wake-ups come when they come: theirs is the speed of the work in them.
+    """
+    whole = alone(p, k)
+    if p.tenants[k].workload == "wakeups":
+        return whole.cpi_ratio[0] / outputs[f"cpi_ratio[{k}]"]
+    return outputs[f"references_per_s[{k}]"] / whole.references_per_s[0]
+
+
 def slowdown(p: Params, k: int) -> np.ndarray:
     """Cost of tenant k with 0 … W ways, float64[W + 1]: times as slow as alone; infinite with none.
 
@@ -147,4 +158,15 @@ def _stalls(p: Cache, t: Tenant) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-__all__ = ["Proposal", "alone", "capability", "code_slowdown", "proposal", "slowdown", "without_masks"]
+__all__ = [
+    "Proposal",
+    "alone",
+    "capability",
+    "code_slowdown",
+    "names",
+    "proposal",
+    "schemata",
+    "slowdown",
+    "speed",
+    "without_masks",
+]

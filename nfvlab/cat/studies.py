@@ -24,6 +24,7 @@ QUANTITIES = {
     "packets_per_s": "packets",
     "unit_p99_ns": "time at 99 %",
 }
+LEAST = 1e-5  # a share of misses below it reads 0 %
 
 
 def settings(scenarios: Mapping[str, Params]) -> "DataFrame":
@@ -41,8 +42,8 @@ def _shown(theory: Theory) -> dict[tuple[str, str], str]:
         for output, words in QUANTITIES.items():
             value = getattr(theory, output)[k]
             if np.isfinite(value):
-                rows[name, words] = units.human(output, value)
-        speed = theory.references_per_s[k] / propose.alone(theory.params, k).references_per_s[0]
+                rows[name, words] = units.human(output, value if value > LEAST else 0.0)
+        speed = propose.speed(theory.params, k, {key: value for key, (value, _) in theory.outputs().items()})
         rows[name, "speed of that alone"] = units.human("speed_frac", speed)
     return rows
 
