@@ -59,11 +59,9 @@ class Theory(results.Theory):
     @functools.cached_property
     def near(self) -> tuple["Theory", "Theory"]:
         """What the outputs were with a few ways less and more, as many as this theory may be wrong by."""
-        reach = claims.reach_ways(self.params)
-        return tuple(
-            theory(self.params, vary(self.params, self.params.tenants, self.equilibrium, x))
-            for x in (reach, -reach)
-        )
+        p, reach = self.params, claims.reach_ways(self.params)
+        less, more = ({mask: sign * ways for mask, ways in reach.items()} for sign in (1, -1))
+        return tuple(theory(p, vary(p, p.tenants, self.equilibrium, ways)) for ways in (less, more))
 
     def unit(self, k: int) -> Unit:
         """The time of a packet or wake-up of tenant k as a distribution; ValueError for other workloads."""
@@ -107,13 +105,14 @@ def _tenant(p: Params, k: int, found: Equilibrium) -> dict[str, float]:
     data, code = references(t)
     misses, each = use.data_misses + use.code_misses, data + code
     busy_ns = found.busy_ns(k)
+    seen = _walks_seen(p, t, data, code, busy_ns)
     timed = t.workload in ("packets", "wakeups")
     work = unit(p, k, found) if timed else None
     late, latest = lateness_ns(p, t, busy_ns) if timed else (NAN, NAN)
     return {
         "miss_frac": float(misses / each),
-        "data_miss_frac": float(use.data_misses / data) if data else NAN,
-        "code_miss_frac": float(use.code_misses / code) if code else NAN,
+        "data_miss_frac": float(use.data_misses / data) if data and seen[0] else NAN,
+        "code_miss_frac": float(use.code_misses / code) if code and seen[1] else NAN,
         "occupancy_bytes": float(use.lines) * LINE_BYTES,
         "references_per_s": each * per_ns * 1e9,
         "bandwidth_bytes_per_s": float(LINE_BYTES * per_ns * 1e9 * (misses + use.write_backs)),
@@ -122,6 +121,21 @@ def _tenant(p: Params, k: int, found: Equilibrium) -> dict[str, float]:
         "unit_ns": work.mean_ns + late if timed else NAN,
         "unit_p99_ns": work.quantile_ns(0.99) + latest if timed else NAN,
     }
+
+
+def _walks_seen(p: Params, t: Tenant, data: float, code: float, busy_ns: float) -> tuple[bool, bool]:
+    """Whether any data reference, any code fetch falls into the measured time: a long wake-up may show but one."""
+    if t.workload != "wakeups":
+        return True, code * p.measured_ns > busy_ns  # a fetch in that time, on average
+    step, start, stop = max(busy_ns, t.interval_ns), p.warmup_ns, p.warmup_ns + p.measured_ns
+    turn = busy_ns * data / (data + code)  # from its data to its code
+    return _meets(0.0, turn, step, start, stop), _meets(turn, busy_ns, step, start, stop)
+
+
+def _meets(first: float, last: float, step: float, start: float, stop: float) -> bool:
+    """Whether an interval [first, last) that comes again every `step` meets [start, stop)."""
+    turns = math.floor((start - last) / step) + 1  # the first one that ends after the start
+    return max(turns, 0) * step + first < stop
 
 
 def unit(p: Params, k: int, found: Equilibrium) -> Unit:

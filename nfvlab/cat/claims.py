@@ -7,7 +7,7 @@ more or less would change, besides a floor: how many was measured, by kind of sc
 from typing import TYPE_CHECKING
 
 from nfvlab.cat.params import OUTPUTS, Params
-from nfvlab.llc.equilibrium import references
+from nfvlab.llc.equilibrium import references, solve, warm_per_ns
 from nfvlab.llc.overlap import islands
 from nfvlab.llc.params import LINE_BYTES, Tenant
 from nfvlab.llc.sharing import fed_masks
@@ -17,12 +17,13 @@ from nfvlab.units import human
 if TYPE_CHECKING:
     from nfvlab.cat.analytic import Theory
 
-HERE = "tests/cat/test_analytic.py, random scenarios"
-APART_WAYS, TURNS_WAYS, PLAIN_WAYS, OVERLAP_WAYS = 0.2, 0.5, 1.0, 3.0
+HERE = "tests/cat/test_claims.py, random scenarios"
+APART_WAYS, TURNS_WAYS, PLAIN_WAYS = 0.2, 0.5, 1.0  # one mask; with phases or wake-ups; with a plain index
+OVERLAP_WAYS, WALKS_WAYS = 1.5, 3.0  # masks that overlap; if something walks there
 FRAC = 0.006  # of misses
 REL = 0.01  # of speeds and times
 DIRTY_REL = 0.1  # of the traffic of phases: how many lines are written before they are evicted
-HELD_REL, HELD_WAYS = 0.08, 2.0  # of lines held by wake-ups; by masks that overlap
+HELD_REL, BURST_REL, HELD_WAYS = 0.04, 0.08, 2.0  # of lines held; by wake-ups; ways, by masks that overlap
 CROWDED_FRAC, CROWDED_REL = 0.5, 0.15  # busy share of the channel from which on speeds are less certain
 FULL_FRAC = 0.999  # from which on who waits how long is not known
 WAIT_REL = 0.5
@@ -33,19 +34,27 @@ KINDS |= {name: approx(rel=0, abs=FRAC, where=HERE) for name in OUTPUTS if name.
 
 def overlapping(p: Params) -> tuple[int, ...]:
     """Tenants who fill ways by a mask that others overlap with a different one."""
-    masks = fed_masks(p, p.tenants)
-    distinct = tuple(dict.fromkeys(mask for _, mask in masks))
-    shared = {distinct[c] for island in islands(distinct) if len(island) > 1 for c in island}
-    return tuple(sorted({k for k, mask in masks if mask in shared}))
+    islands = [island for island in _islands(p) if len({mask for _, mask, _ in island}) > 1]
+    return tuple(sorted({k for island in islands for k, _, _ in island}))
 
 
-def reach_ways(p: Params) -> float:
-    """How many ways the theory may be wrong by in this scenario."""
-    if overlapping(p):
-        return OVERLAP_WAYS
-    if not p.hashed:
-        return PLAIN_WAYS
-    return TURNS_WAYS if any(t.workload in ("phases", "wakeups") for t in p.tenants) else APART_WAYS
+def reach_ways(p: Params) -> dict[int, float]:
+    """How many ways the theory may be wrong by, for each mask that something fills by."""
+    found = {}
+    for island in _islands(p):
+        turns = any(p.tenants[k].workload in ("phases", "wakeups") for k, _, _ in island)
+        ways = APART_WAYS if p.hashed and not turns else TURNS_WAYS if p.hashed else PLAIN_WAYS
+        if len({mask for _, mask, _ in island}) > 1:
+            ways = WALKS_WAYS if any(walks for *_, walks in island) else OVERLAP_WAYS
+        found |= {mask: ways for _, mask, _ in island}
+    return found
+
+
+def _islands(p: Params) -> list[list[tuple[int, int, bool]]]:
+    """(tenant, mask, whether it walks) of what fills the cache, apart by what overlaps."""
+    fed = fed_masks(p, p.tenants)
+    distinct = tuple(dict.fromkeys(mask for _, mask, _ in fed))
+    return [[row for row in fed if distinct.index(row[1]) in island] for island in islands(distinct)]
 
 
 def claim(theory: "Theory", name: str) -> Claim:
@@ -69,7 +78,7 @@ def _least(theory: "Theory", field: str, k: int) -> tuple[float, float]:
     p, t = theory.params, theory.params.tenants[k]
     if field == "occupancy_bytes":
         overlap = HELD_WAYS * p.cache_sets * LINE_BYTES if k in overlapping(p) else 0.0
-        return HELD_REL if t.workload == "wakeups" else REL, overlap
+        return BURST_REL if t.workload == "wakeups" else HELD_REL, overlap
     if field == "bandwidth_bytes_per_s":
         rel = DIRTY_REL if t.workload == "phases" else REL
         return rel, 2 * FRAC * LINE_BYTES * theory.references_per_s[k]
@@ -118,6 +127,13 @@ def doubts(theory: "Theory") -> tuple[str, ...]:
         found.append(
             f"The memory channel is busy {100 * theory.memory_busy_frac:.0f} % of the time: waits depend on how evenly "
             "misses come, speeds are right to about 15 %."
+        )
+    warm = solve(p, p.tenants, start=[warm_per_ns(p, t) for t in p.tenants])
+    here = theory.equilibrium.load.per_ns
+    if any(abs(a / b - 1) > 0.05 for a, b in zip(warm.load.per_ns, here, strict=True)):
+        found.append(
+            "There are two equilibria: data that is in the cache stays there because its tenant is fast, but does not "
+            "get there while it is slow. This is the one that an empty cache leads to."
         )
     if theory.equilibrium.residual > 1e-3:
         found.append(

@@ -1,11 +1,12 @@
 """One memory channel behind all cores: how long a miss waits there, and how much it slows each tenant.
 
 First come, first served, a fixed time per line. The wait is that of Allen and Cunneen, service * h * busy / (1 - busy),
-for sources that wait themselves: they offer less the longer they wait, and a core meets its own misses in the queue
-only as far as several are out at once and chance brings them together. h is half the squared variation of the gaps
-between misses, in Albin's mixture of what it is for each tenant and of 1 for all together, and more for a fill that
-brings a write-back. What a device pushes out with one packet comes as a batch, but never on top of the one before. As
-the channel fills up, the wait grows to whatever brings what is offered down to what it can serve.
+for sources that wait themselves: they offer less the longer they wait, and a core meets its own misses in the queue,
+and so counts them as busy, only as far as several are out at once and chance brings them together (Bard 1979;
+Schweitzer 1979). h is half the squared variation of the gaps between misses, in Albin's mixture of what it is for each
+tenant and of 1 for all together, and more for a fill that brings a write-back. What a device pushes out with one packet
+comes as a batch, but never on top of the one before. As the channel fills up, the wait grows to whatever brings what is
+offered down to what it can serve.
 
 References: Allen, Probability, Statistics, and Queueing Theory, 1978; Albin, Operations Research 32(5), 1984.
 """
@@ -123,13 +124,14 @@ class _Queue:
         """Wait of each tenant's misses when the channel is busy for that share of the time."""
         alone = 1 / (1 + 4 * (1 - busy) ** 2 * (self.streams - 1))
         spread = 0.5 * (alone * self.own + 1 - alone) + self.pairs
-        crowd = min(busy, _CROWDED)
-        chance = self.service_ns * spread * crowd / (1 - crowd)
         common = self.service_ns * _SATURATION * busy**8 / max(1 - busy, 1e-12)
-        return [
-            part * chance + common + self.service_ns * busy * others + s.behind_ns
-            for part, others, s in zip(self.met, self.pushed, self.sources, strict=True)
-        ]
+        waits = []
+        for part, others, s in zip(self.met, self.pushed, self.sources, strict=True):
+            crowd = min(part * busy, _CROWDED)
+            waits.append(
+                self.service_ns * (spread * crowd / (1 - crowd) + busy * others) + common + s.behind_ns
+            )
+        return waits
 
     def offered(self, busy: float) -> float:
         """Share of the channel's time that is asked for if it is busy for that share."""

@@ -14,6 +14,7 @@ import numpy as np
 from nfvlab.llc.params import LINE_BYTES, Tenant, lines_of
 from nfvlab.llc.popularity import Popularity, dirty_frac, zipf
 
+_LEAST = 1e-12  # share of code fetches from which on they are followed
 DATA, CODE, DEVICE = 0, 1, 2  # whose mask a flow fills by
 
 
@@ -149,7 +150,7 @@ class RingFlow:
 def flows(t: Tenant) -> tuple[tuple[Flow, ...], tuple[RingFlow, ...]]:
     """The flows of a tenant, and of the rings that its device writes."""
     data, code = lines_of(t.data_bytes), lines_of(t.code_bytes)
-    fetches = t.code_frac / (1 - t.code_frac)  # per data reference
+    fetches = t.code_frac / (1 - t.code_frac) if t.code_frac > _LEAST else 0.0  # per data reference
     if t.workload == "wakeups":
         return (
             Flow(Cycle(data, (1.0,)), 1.0, data, DATA, t.write_frac),
@@ -170,7 +171,7 @@ def flows(t: Tenant) -> tuple[tuple[Flow, ...], tuple[RingFlow, ...]]:
     }[t.workload]()
     made = Flow(law, share, share, DATA, t.write_frac)
     fetched = Flow(Cycle(code, (float(code),)), t.code_frac, t.code_frac, CODE)
-    return (made, fetched) if t.code_frac else (made,), ()
+    return (made, fetched) if fetches else (made,), ()
 
 
 def rings(t: Tenant) -> tuple[RingFlow, ...]:

@@ -5,7 +5,7 @@ long lines live; that, what misses; misses and the channel's wait how fast each 
 the speeds by Anderson's acceleration of the plain iteration (Walker and Ni, SIAM J. Numer. Anal. 49(4), 2011).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,12 @@ def solve(
 ) -> Equilibrium:
     """The speeds at which misses and waits are those that make these speeds.
 
-    steady: for ever after, else as simulated from an empty cache. start: units per ns to begin with.
+    steady: for ever after, else as simulated from an empty cache. start: units per ns to begin with; if not given
+    those of an empty cache, for there may be two equilibria (a walk that is fast stays in the cache and so stays fast).
     """
     sharing = Sharing(p, tenants, steady=steady)
     service_ns = LINE_BYTES / p.memory_bytes_per_s * 1e9
-    speeds = np.array([_alone(p, t) for t in tenants] if start is None else start, float)
+    speeds = np.array([cold_per_ns(p, t) for t in tenants] if start is None else start, float)
     past: list[tuple[np.ndarray, np.ndarray]] = []
     unit_ns, away = [1 / v for v in speeds], tuple(sharing.away)
     chosen = None  # speeds for which the ages to look at were chosen
@@ -73,12 +74,14 @@ def solve(
     return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), residual, step)
 
 
-def vary(p: Cache, tenants: Sequence[Tenant], found: Equilibrium, ways_less: float) -> Equilibrium:
-    """The first step away from an equilibrium if every mask had so many ways less (or more, below zero)."""
+def vary(
+    p: Cache, tenants: Sequence[Tenant], found: Equilibrium, ways_less: Mapping[int, float]
+) -> Equilibrium:
+    """The first step away from an equilibrium if each mask had so many ways less (or more, below zero)."""
     sharing, speeds = Sharing(p, tenants), found.load.per_ns
     sharing.away = list(found.away)
     unit_ns = [found.busy_ns(k) for k in range(len(tenants))]
-    uses = sharing.solve(speeds, unit_ns, ways_less=ways_less)
+    uses = sharing.solve(speeds, unit_ns, ways_less=np.array([ways_less[m] for m in sharing.masks]))
     sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
     load = _channel(tenants, sources, LINE_BYTES / p.memory_bytes_per_s * 1e9, None)
     return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), found.residual, found.steps)
@@ -136,8 +139,16 @@ def most_per_ns(t: Tenant) -> float:
     return 1 / t.interval_ns if t.workload == "wakeups" else float("inf")
 
 
-def _alone(p: Cache, t: Tenant) -> float:
-    """Units per ns if every reference hits."""
+def cold_per_ns(p: Cache, t: Tenant) -> float:
+    """Units per ns of a tenant if every reference misses, as in an empty cache."""
+    return min(
+        most_per_ns(t),
+        1 / (sum(references(t)) * (t.work_ns + (p.hit_ns + p.memory_ns) / t.parallelism_ratio)),
+    )
+
+
+def warm_per_ns(p: Cache, t: Tenant) -> float:
+    """Units per ns of a tenant if every reference hits."""
     return min(most_per_ns(t), 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio)))
 
 
@@ -186,4 +197,13 @@ def source(p: Cache, t: Tenant, use: Use) -> Source:
     )
 
 
-__all__ = ["Equilibrium", "most_per_ns", "references", "solve", "source", "vary"]
+__all__ = [
+    "Equilibrium",
+    "cold_per_ns",
+    "most_per_ns",
+    "references",
+    "solve",
+    "source",
+    "vary",
+    "warm_per_ns",
+]

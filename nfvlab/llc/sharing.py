@@ -77,12 +77,12 @@ class Sharing:
         unit_ns: Sequence[float] | None = None,
         *,
         anew: bool = True,
-        ways_less: float = 0.0,
+        ways_less: np.ndarray | float = 0.0,
     ) -> list[Use]:
         """What each tenant does at these speeds (units per ns).
 
         unit_ns: the time that a unit takes, for wake-ups, which come in bursts. anew: choose ages to look at again.
-        ways_less: as if every mask had so many ways less, to see how much that matters.
+        ways_less: as if masks had so many ways less (each of `masks` its own), to see how much that matters.
         """
         rates = [flow.speed * per_ns[k] for k, flow, _ in self.flows]
         ring_rates = [per_ns[k] for k, *_ in self.rings]
@@ -110,9 +110,8 @@ class Sharing:
         for (_, _, core, device), footprint, away in zip(self.rings, touched, self.away, strict=True):
             mean[:, core] += away * footprint
             mean[:, device] += (1 - away) * footprint
-        crowded = 1 + ways_less / np.maximum(self.ways, 2.0) / (
-            1 - min(ways_less, 0) / np.maximum(self.ways, 2.0)
-        )
+        part = ways_less / np.maximum(self.ways, 2.0)
+        crowded = 1 + part / (1 - np.minimum(part, 0.0)) * np.ones_like(self.ways)
         alive = self._survival(t, mean[0], per_ns, unit_ns, crowded[:, None])
         met = self.meets @ mean
         lives = Lives(t, alive, self._known(t), met[1] / met[0])
@@ -123,6 +122,7 @@ class Sharing:
         if self.since_ns is None:
             return np.empty(0)
         first, last = self.since_ns
+        first = max(first, 1e-3 * last)
         return first + np.arange(6) * ((last - first) / 5)
 
     def _known(self, t: np.ndarray) -> np.ndarray:
@@ -184,8 +184,8 @@ class Sharing:
             else:
                 hits, written = lives.mean(c, profile[1]), lives.evicted(c, profile[2])
             use[f"{kind}_references"] += flow.per_unit
-            use[f"{kind}_misses"] += flow.per_unit * (1 - hits)
-            use["write_backs"] += flow.per_unit * written
+            use[f"{kind}_misses"] += flow.per_unit * max(float(1 - hits), 0.0)
+            use["write_backs"] += flow.per_unit * max(float(written), 0.0)
         for n, (k, ring, core, device) in enumerate(self.rings):
             self._ring(n, ring, uses[k], lives, core, device, ring_rates[n])
             lines.append((uses[k], "lines", core, self.away[n] * lives.mean(core, touched[n])))
@@ -253,13 +253,13 @@ def class_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[int, ...]:
     return (*found, p.io_mask)
 
 
-def fed_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[tuple[int, int], ...]:
-    """(tenant, mask) of every class that something fills ways by; a tenant's device counts as the tenant's."""
+def fed_masks(p: Cache, tenants: Sequence[Tenant]) -> tuple[tuple[int, int, bool], ...]:
+    """(tenant, mask, whether it walks) of all that fills ways; a tenant's device counts as the tenant's."""
     masks, found = class_masks(p, tenants), []
     for k, t in enumerate(tenants):
         kept, rings = flows(t)
-        found += [(k, masks[2 * k + flow.feeds]) for flow in kept]
-        found += [(k, masks[2 * k + DATA]), (k, masks[-1])] if rings else []
+        found += [(k, masks[2 * k + flow.feeds], bool(flow.law.gaps)) for flow in kept]
+        found += [(k, masks[2 * k + DATA], True), (k, masks[-1], True)] if rings else []
     return tuple(dict.fromkeys(found))
 
 
