@@ -11,7 +11,7 @@ from nfvlab.params import ParamError, Problem
 from nfvlab.paths import DataNotFound, data_dir, data_file, notebooks_dir
 from nfvlab.readers import ReaderError
 
-COMMANDS = ("lab", "notebooks", "report", "read", "calibrate", "predict", "record")
+COMMANDS = ("lab", "notebooks", "report", "read", "advise", "calibrate", "predict", "record")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
