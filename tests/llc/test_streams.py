@@ -11,7 +11,6 @@ from scipy.stats import chisquare
 
 from nfvlab.kernels import references
 from nfvlab.llc import memory, streams
-from nfvlab.llc.mixtures import Mixture, Replay
 from nfvlab.llc.params import LINE_BYTES, Tenant, lines_of
 from nfvlab.llc.streams import CODE, FIRST, IO, LAST, WRITE
 from nfvlab.units import GiB, KiB, MiB
@@ -269,59 +268,6 @@ def test_plain_streams_without_a_tenant():
         assert not made.units
     with pytest.raises(ValueError, match="regions"):
         streams.phases(128, 3, 100, **here)
-
-
-def mixture(weights=(1.0, 2.0, 1.0), seed=4):
-    pages, *own = np.random.default_rng(seed).spawn(5)
-    where = memory.Memory(pages)
-    parts = [
-        streams.zipf(1 * MiB, 1.0, memory=where, rng=own[0]),
-        streams.scan(1 * MiB, memory=where, rng=own[1]),
-        streams.packets(Tenant(workload="packets"), memory=where, rng=own[2]),
-    ]
-    return Mixture(parts, weights, own[3])
-
-
-def test_a_mixture_interleaves_by_weight_and_keeps_each_order():
-    mixed = mixture()
-    assert mixed.units
-    chunk = mixed.take(40_000)
-    alone = [part.take(40_000).address for part in mixture().streams]
-    counts = [np.isin(chunk.address, np.unique(part)).sum() for part in alone]
-    assert_fits(counts, [0.25, 0.5, 0.25])
-    for part, count in zip(alone, counts, strict=True):
-        assert np.array_equal(chunk.address[np.isin(chunk.address, np.unique(part))], part[:count])
-    pieces = mixture()
-    split = np.concatenate([pieces.take(n).address for n in (0, 1, 999, 39_000)])
-    assert np.array_equal(split, chunk.address)
-
-
-def test_a_stream_of_weight_zero_is_never_taken():
-    assert not (mixture((1.0, 1.0, 0.0)).take(5000).kind & IO).any()
-
-
-@pytest.mark.parametrize("weights", [(1.0,), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0), (1.0, np.nan, 1.0)])
-def test_weights_that_are_none(weights):
-    with pytest.raises(ValueError, match="weights"):
-        mixture(weights)
-
-
-def test_two_streams_with_units_do_not_mix():
-    here = place()
-    two = [streams.packets(Tenant(workload="packets"), **here) for _ in "ab"]
-    with pytest.raises(ValueError, match="units"):
-        Mixture(two, [1, 1], here["rng"])
-
-
-def test_a_trace_is_played_round_and_round():
-    replay = Replay(np.array([64, 0, 128]), np.array([0, 2, 0]), gap_ns=2.0)
-    chunks = [replay.take(n) for n in (2, 0, 5)]
-    assert np.concatenate([c.address for c in chunks]).tolist() == [64, 0, 128, 64, 0, 128, 64]
-    assert np.concatenate([c.kind for c in chunks]).tolist() == [0, 2, 0, 0, 2, 0, 0]
-    assert chunks[2].gap_ns.tolist() == [2.0] * 5
-    for address, kind in [(np.empty(0), None), (np.zeros(2), np.zeros(3)), (np.zeros((2, 2)), None)]:
-        with pytest.raises(ValueError, match="one length"):
-            Replay(address, kind)
 
 
 MUTANTS = {  # a row of the packets' script, a column, a wrong value
