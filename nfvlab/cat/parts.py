@@ -170,7 +170,7 @@ HASWELL_EP = Part(
     l3_bytes=30 * MiB,
     l3=_cat(20, 0xC0000, 4, least=2, cdp=False),
     monitoring=Monitoring(num_rmids=48, events=("llc_occupancy",), upscaling_bytes=48 * KiB),
-    source="masks: kernel arch/x86/kernel/cpu/resctrl/core.c, cache_alloc_hsw_probe; RMIDs and their unit assumed",
+    source="masks: kernel arch/x86/kernel/cpu/resctrl/core.c, cache_alloc_hsw_probe; size, RMIDs and their unit assumed",
 )
 BROADWELL_EP = Part(
     name="Xeon E5-2683 v4",
@@ -178,7 +178,7 @@ BROADWELL_EP = Part(
     l3=_cat(20, 0xC0000, 16),
     monitoring=Monitoring(num_rmids=64),
     pseudo_lock=True,
-    source="intel-cmt-cat issues 41 and 55 (20 ways, 0xc0000, 16 classes, CDP); RMIDs and their unit assumed",
+    source="intel-cmt-cat issues 41 and 55 (20 ways, 0xc0000, 16 classes, CDP); size, RMIDs and unit assumed",
 )
 SKYLAKE_SP = Part(
     name="Xeon Scalable, 24.75 MiB",
@@ -212,7 +212,7 @@ AMD_ROME = Part(
         throttle_mode="undefined",
     ),
     monitoring=Monitoring(num_rmids=256, upscaling_bytes=64),
-    source="AMD64 QoS extensions (56375); kernel core.c: sparse masks, no least bit, MB up to 2048; RMIDs assumed",
+    source="kernel core.c: sparse masks, no least bit, MB up to 2048; size, ways, classes and RMIDs assumed",
 )
 PARTS = {part.name: part for part in (HASWELL_EP, BROADWELL_EP, SKYLAKE_SP, SAPPHIRE_RAPIDS, AMD_ROME)}
 
