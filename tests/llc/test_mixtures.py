@@ -1,4 +1,4 @@
-"""Streams made of streams: shares by weight, each order kept, nothing lost between two calls; traces played again."""
+"""Streams without a tenant, and made of streams: shares by weight, each order kept, nothing lost between two calls; traces played again."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,31 @@ from scipy.stats import chisquare
 from nfvlab.llc import memory, streams
 from nfvlab.llc.mixtures import Mixture, Replay
 from nfvlab.llc.params import Tenant
-from nfvlab.llc.streams import IO
+from nfvlab.llc.streams import CODE, IO
 from nfvlab.units import MiB
+
+
+def place(seed=3):
+    own, pages = np.random.default_rng(seed).spawn(2)
+    return {"memory": memory.Memory(pages), "rng": own}
+
+
+def test_plain_streams_without_a_tenant():
+    loop = streams.code_loop(640, **place()).take(25)
+    assert (loop.kind == CODE).all() and (loop.address[10:] == loop.address[:15]).all()
+    here = place()
+    core = streams.Core(work_ns=3.0, code_frac=0.5, code_bytes=128.0)
+    for made in (
+        streams.zipf(1 * MiB, 1.0, core=core, **here),
+        streams.scan(1 * MiB, core=core, **here),
+        streams.chase(1 * MiB, core=core, **here),
+        streams.phases(1 * MiB, 4, 100, core=core, **here),
+    ):
+        chunk = made.take(1000)
+        assert (chunk.gap_ns == 3.0).all() and 400 < (chunk.kind == CODE).sum() < 600
+        assert not made.units
+    with pytest.raises(ValueError, match="regions"):
+        streams.phases(128, 3, 100, **here)
 
 
 def mixture(weights=(1.0, 2.0, 1.0), seed=4):

@@ -247,29 +247,6 @@ def test_a_tenant_refers_to_the_same_places_whoever_is_beside_it():
     assert np.array_equal(beside[0].address, beside[1].address)
 
 
-def place(seed=3):
-    own, pages = np.random.default_rng(seed).spawn(2)
-    return {"memory": memory.Memory(pages), "rng": own}
-
-
-def test_plain_streams_without_a_tenant():
-    loop = streams.code_loop(640, **place()).take(25)
-    assert (loop.kind == CODE).all() and (loop.address[10:] == loop.address[:15]).all()
-    here = place()
-    core = streams.Core(work_ns=3.0, code_frac=0.5, code_bytes=128.0)
-    for made in (
-        streams.zipf(1 * MiB, 1.0, core=core, **here),
-        streams.scan(1 * MiB, core=core, **here),
-        streams.chase(1 * MiB, core=core, **here),
-        streams.phases(1 * MiB, 4, 100, core=core, **here),
-    ):
-        chunk = made.take(1000)
-        assert (chunk.gap_ns == 3.0).all() and 400 < (chunk.kind == CODE).sum() < 600
-        assert not made.units
-    with pytest.raises(ValueError, match="regions"):
-        streams.phases(128, 3, 100, **here)
-
-
 MUTANTS = {  # a row of the packets' script, a column, a wrong value
     "the device writes this packet's descriptor, not the one ahead": (0, references.C, 0),
     "the frame lands in the core's own slot": (1, references.C, 0),
