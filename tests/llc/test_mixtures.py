@@ -1,4 +1,4 @@
-"""Streams without a tenant, and made of streams: shares by weight, each order kept, nothing lost between two calls; traces played again."""
+"""Streams without a tenant; streams made of streams: shares, orders, nothing lost between calls; traces again."""
 
 import numpy as np
 import pytest
