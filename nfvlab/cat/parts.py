@@ -170,7 +170,7 @@ HASWELL_EP = Part(
     l3_bytes=30 * MiB,
     l3=_cat(20, 0xC0000, 4, least=2, cdp=False),
     monitoring=Monitoring(num_rmids=48, events=("llc_occupancy",), upscaling_bytes=48 * KiB),
-    source="masks: kernel arch/x86/kernel/cpu/resctrl/core.c, cache_alloc_hsw_probe; size, RMIDs and their unit assumed",
+    source="masks: kernel arch/x86/kernel/cpu/resctrl/core.c, cache_alloc_hsw_probe; size, RMIDs and unit assumed",
 )
 BROADWELL_EP = Part(
     name="Xeon E5-2683 v4",
