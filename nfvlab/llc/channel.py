@@ -60,14 +60,15 @@ class Load:
 def share(sources: Sequence[Source], service_ns: float, speeds: Sequence[float] | None = None) -> Load:
     """The equilibrium of tenants at one channel that takes `service_ns` for a line. `speeds`: to begin with."""
     rounds = 1 if speeds is not None else _ROUNDS
-    speeds = _speeds(sources, [0.0] * len(sources)) if speeds is None else speeds
-    waits, busy = [0.0] * len(sources), 0.0
-    if any(s.lines for s in sources):
-        for _ in range(rounds):
-            queue = _Queue(sources, speeds, service_ns)
-            busy = _fall(queue.offered)
-            waits = queue.waits(busy)
-            speeds = _speeds(sources, waits)
+    freely = _speeds(sources, [0.0] * len(sources))
+    if not any(s.lines for s in sources):
+        return Load(tuple(freely), (0.0,) * len(sources), 0.0, 0.0)
+    speeds = freely if speeds is None else speeds
+    for _ in range(rounds):
+        queue = _Queue(sources, speeds, service_ns)
+        busy = _fall(queue.offered)
+        waits = queue.waits(busy)
+        speeds = _speeds(sources, waits)
     reads = [v * s.reads for v, s in zip(speeds, sources, strict=True)]
     mean = sum(r * w for r, w in zip(reads, waits, strict=True)) / sum(reads) if sum(reads) else 0.0
     return Load(tuple(speeds), tuple(waits), mean, min(busy, 1.0))

@@ -83,7 +83,7 @@ def packets(t: Tenant, start, per_ns, rng):
     parts = []
 
     def add(offset, line, kind, owner):
-        parts.append((start + offset * step, line, np.full(n, kind), np.full(n, owner, np.uint8)))
+        parts.append((start + offset * step, line, kind + np.zeros(n, np.int64), np.full(n, owner, np.uint8)))
 
     late = (i + t.backlog_count) % ring
     add(0, descriptors + late // 4, setassoc.WRITE | setassoc.IO, 1)
@@ -97,10 +97,10 @@ def packets(t: Tenant, start, per_ns, rng):
     add(2, descriptors + i % ring // 4, 0, 0)
     for k in range(t.header_lines):
         add(3 + 0.01 * k, buffers + i % ring * (t.buffer_bytes // LINE_BYTES) + k, 0, 0)
-    for k in range(t.lookups_count):
+    tables = zipf_lines(t, n * t.lookups_count, rng).reshape(t.lookups_count, n)
+    for k, table in enumerate(tables):
         wrote = rng.random(n) < t.write_frac
-        add(10 + k, zipf_lines(t, n, rng) if k == 0 else parts_lookup(t, n, rng, parts), 0, 0)
-        parts[-1] = (parts[-1][0], parts[-1][1], np.where(wrote, setassoc.WRITE, 0), parts[-1][3])
+        add(10 + k, table, np.where(wrote, setassoc.WRITE, 0), 0)
     time, line, kind, owner = (np.concatenate(x) for x in zip(*parts, strict=True))
     data = 1 + t.header_lines + t.lookups_count
     fetches = rng.negative_binomial(data, 1 - t.code_frac, n) if t.code_frac else np.zeros(n, np.int64)
@@ -113,12 +113,6 @@ def packets(t: Tenant, start, per_ns, rng):
         np.concatenate([kind, np.full(total, setassoc.CODE)]),
         np.concatenate([owner, np.zeros(total, np.uint8)]),
     )
-
-
-def parts_lookup(t, n, rng, parts):
-    """Further look-ups fall on the same ranking of lines as the first: shuffle its draws."""
-    first = next(p[1] for p in parts if p[1].max() < lines_of(t.data_bytes))
-    return rng.permutation(first)
 
 
 def run(p: Cache, tenants, per_ns, until_ns: float, rng, warm: float = 0.5) -> tuple[list[Seen], float]:
