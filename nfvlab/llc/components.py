@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfvlab.llc.params import LINE_BYTES, Tenant, lines_of
-from nfvlab.llc.popularity import Popularity, dirty_frac, zipf
+from nfvlab.llc.popularity import Popularity, between, dirty_frac, zipf
 
+_STEPS = 600  # of the table of a law of phases
 _LEAST = 1e-12  # share of code fetches from which on they are followed
 DATA, CODE, DEVICE = 0, 1, 2  # whose mask a flow fills by
 
@@ -37,7 +38,7 @@ class Cycle:
     @functools.cached_property
     def gaps(self) -> tuple[tuple[float, float], ...]:
         """Reuse times and their shares of the touches."""
-        return tuple((gap, 1 / len(self.intervals)) for gap in self.intervals)
+        return tuple((gap, times / len(self.intervals)) for gap, times in self._counted)
 
     @functools.cached_property
     def _counted(self) -> tuple[tuple[float, int], ...]:
@@ -106,8 +107,19 @@ class Phases:
         return (1 - hit) * dirty_frac(hit, write_frac)
 
     def profile(self, x: np.ndarray, write_frac: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`footprint`, `hit` and `dirty_miss` at once."""
-        return self.footprint(x), self.hit(x), self.dirty_miss(x, write_frac)
+        """`footprint`, `hit` and `dirty_miss` at once, from a table."""
+        return between(*_phases_table(self.lines, self.regions, self.stay, write_frac), x)
+
+
+@functools.lru_cache(maxsize=128)
+def _phases_table(
+    lines: float, regions: int, stay: float, write_frac: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(logarithms of times, logarithm of the footprint, hit ratio and write-backs at them)."""
+    law = Phases(lines, regions, stay)
+    log_x = np.linspace(np.log(1e-2), np.log(max(law.horizon, 1.0)), _STEPS)
+    x = np.exp(log_x)
+    return log_x, np.stack([np.log(law.footprint(x)), law.hit(x), law.dirty_miss(x, write_frac)], axis=1)
 
 
 Law = Popularity | Cycle | Phases

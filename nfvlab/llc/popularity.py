@@ -37,8 +37,9 @@ def zipf_bins(lines: int, exponent: float) -> tuple[np.ndarray, np.ndarray]:
 def _power_sum(low: np.ndarray, high: np.ndarray, s: float) -> np.ndarray:
     """Sum of i^-s over low <= i < high, by the midpoint form of the Euler-Maclaurin formula."""
     a, b = low - 0.5, high - 0.5
-    steep = 1 - s if abs(1 - s) > 1e-9 else 1e-9  # there the logarithm, to nine digits
-    whole = np.expm1(steep * np.log(b / a)) * a**steep / steep
+    power = (1 - s) * np.log(b / a)
+    near = np.abs(power) < 1e-12  # a sum of 1 / i: a logarithm
+    whole = a ** (1 - s) * np.log(b / a) * np.where(near, 1.0, np.expm1(power) / np.where(near, 1.0, power))
     first = s * (b ** (-s - 1) - a ** (-s - 1)) / 24
     third = -7 * s * (s + 1) * (s + 2) * (b ** (-s - 3) - a ** (-s - 3)) / 5760
     return whole + first + third
@@ -75,13 +76,17 @@ class Popularity:
 
     def profile(self, x: np.ndarray, write_frac: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`footprint`, `hit` and `dirty_miss` at once."""
-        table = _table(self, write_frac)
-        place = (np.log(x) - self.log_x[0]) / (self.log_x[1] - self.log_x[0])
-        place = np.minimum(np.maximum(place, 0), table.shape[0] - 1.000001)
-        at = place.astype(np.intp)
-        low = table[at]
-        found = low + (table[at + 1] - low) * (place - at)[:, None]
-        return np.minimum(x, np.exp(found[:, 0])), found[:, 1], found[:, 2]
+        return between(self.log_x, _table(self, write_frac), x)
+
+
+def between(log_x: np.ndarray, table: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Footprint, hit ratio and write-backs at times x from `table`[steps, 3] over evenly spaced log_x."""
+    place = (np.log(x) - log_x[0]) / (log_x[1] - log_x[0])
+    place = np.minimum(np.maximum(place, 0), table.shape[0] - 1.000001)
+    at = place.astype(np.intp)
+    low = table[at]
+    found = low + (table[at + 1] - low) * (place - at)[:, None]
+    return np.minimum(x, np.exp(found[:, 0])), found[:, 1], found[:, 2]
 
 
 @functools.lru_cache(maxsize=256)
@@ -120,4 +125,4 @@ def dirty_frac(hit: np.ndarray, write_frac: float) -> np.ndarray:
     return 1 - np.divide(clean, rest, out=np.ones_like(clean), where=rest > 0)
 
 
-__all__ = ["Popularity", "dirty_frac", "popularity", "zipf", "zipf_bins"]
+__all__ = ["Popularity", "between", "dirty_frac", "popularity", "zipf", "zipf_bins"]

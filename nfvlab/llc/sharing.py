@@ -18,7 +18,7 @@ from nfvlab.llc.popularity import dirty_frac
 
 _COARSE = 120  # ages at which footprints are first looked at
 _STEPS = np.arange(_COARSE) / (_COARSE - 1)
-_FINE = 32  # ages between an empty and a full set, for each different mask
+_FINE = (24, 16)  # ages between an empty and a full set, and more for each different mask
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Sharing:
         most = self.ways + 5 * np.sqrt(self.ways) + 4
         progress = np.minimum(full / (self.sets * most)[:, None], 1).sum(axis=0)
         progress += 1e-6 * _STEPS
-        count = _FINE * len(self.masks)
+        count = _FINE[0] + _FINE[1] * len(self.masks)
         even = progress[0] + np.arange(count + 1) * ((progress[-1] - progress[0]) / count)
         return np.exp(np.interp(even, progress, log_t))
 
