@@ -28,6 +28,8 @@ REACHES = (
     1.0,
 )  # on both sides of the true traffic, that the picture of the readings may show
 SIGMAS = 3.0  # of a reading's error that are to be seen
+LEAST_BYTES = 1e-3  # of a mean number of lines: for its logarithm
+TAIL_POINTS = 60
 TAIL = 0.4  # of the measured time, that the first tenant's lines are followed after its end
 HALF = 0.34  # height of a tenant's band of readings
 
@@ -204,11 +206,19 @@ def _bar(k: int) -> Rectangle:
 
 
 def _tail(end: float, last: float, t_ns: np.ndarray, held: np.ndarray, begin: float) -> tuple:
-    """Lines of the ended tenant on the axis that goes on after its end; what is left at the right edge, too."""
-    t, held = np.append(0.0, t_ns), np.append(begin, held)
-    within = end + t <= last
-    edge = np.interp(last - end, t, held)
-    return np.append(end + t[within], last), np.append(held[within], edge)
+    """Lines of the ended tenant on the axis that goes on after its end."""
+    t = np.linspace(0, last - end, TAIL_POINTS)
+    return end + t, np.append(begin, between(t[1:], t_ns, held))
+
+
+def between(at_ns: np.ndarray, t_ns: np.ndarray, left_bytes: np.ndarray) -> np.ndarray:
+    """A decay at these times, from its values at others: monotone cubic in the logarithms (Fritsch and Carlson)."""
+    from scipy.interpolate import PchipInterpolator
+
+    known = t_ns > 0
+    curve = PchipInterpolator(np.log(t_ns[known]), np.log(np.maximum(left_bytes[known], LEAST_BYTES)))
+    x = np.log(np.clip(at_ns, t_ns[known][0], t_ns[known][-1]))
+    return np.exp(curve(x))
 
 
 def _uprights(step: float, row: int, reach: float) -> list:

@@ -1,7 +1,6 @@
 """Bandwidth counters against the traffic: whole units, turns, factors by part, and the two NUMA nodes."""
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 
 from nfvlab import figures as house
 from nfvlab import units
@@ -10,6 +9,7 @@ from nfvlab.figures import Figure
 from nfvlab.llc.figures import COLOURS
 
 DOT = {"marker": "o", "ms": 5, "ls": "none", "mec": "white", "mew": 0.6, "clip_on": False, "zorder": 4}
+TITLE = "Error of one reading of mbm_total_bytes (lines: theory, dots: simulated, ▼: 41 units)"
 MOST_DOTS = 24  # readings of a run that are drawn
 
 
@@ -31,12 +31,7 @@ def errors(frame, *, upscale_bytes: int) -> Figure:
         axes.axhline(0.01, color=house.FAINT, lw=1, ls=":")
         axes.set_ylim(bottom=min(0.002, 0.8 * frame["error_frac"].min()))
         house.quantity(axes.xaxis, "interval_ns", "Sampling interval", ticks=7)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axes.minorticks_off()
-        axes.set_title(
-            "Error of one reading of mbm_total_bytes (lines: theory, dots: simulated, ▼: 41 units)",
-            loc="left",
-        )
+        house.quantity(axes.yaxis, "error_frac", TITLE, ticks=5)
         axes.legend(loc="upper right")
     drawn.alt = "Error of one bandwidth reading against the sampling interval, both falling. " + "; ".join(
         f"{tenant}: {dots['error_frac'].iloc[0]:.0%} at the shortest interval, "

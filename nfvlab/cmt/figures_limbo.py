@@ -6,6 +6,7 @@ import numpy as np
 
 from nfvlab import figures as house
 from nfvlab import units
+from nfvlab.cmt.figures import between
 from nfvlab.cmt.studies import never
 from nfvlab.cmt.studies_limbo import Departure
 from nfvlab.figures import Figure
@@ -24,8 +25,7 @@ def decays(made: Mapping[str, Departure], *, last_ns: float = 1e8) -> Figure:
         axes.set(xscale="log", yscale="log", xlim=(1e4, last_ns))
         for k, (label, one) in enumerate(made.items()):
             t = np.geomspace(1e4, last_ns, 200)
-            known = np.log(np.maximum(one.theory.decay_bytes, 1e-3))
-            left = np.exp(np.interp(np.log(t), np.log(one.theory.decay_t_ns), known))
+            left = between(t, one.theory.decay_t_ns, one.theory.decay_bytes)
             shown = np.where(left >= FLOOR_BYTES, left, np.nan)
             axes.plot(t, shown, color=COLOURS[k], ls=house.LINESTYLES[k], lw=2.2, label=label)
             for j, run in enumerate(one.runs):

@@ -11,6 +11,7 @@ from nfvlab.cmt import recorded
 from nfvlab.cmt.quantised import interval_for_error, share_error
 from nfvlab.cmt.wraps import longest_interval_ns
 from nfvlab.figures import Figure
+from nfvlab.glossary import Table
 from nfvlab.llc.figures import COLOURS
 from nfvlab.units import s
 
@@ -64,34 +65,48 @@ def good_for(
     interval_ns: float,
     counter_bits: int = 24,
     memory_bytes_per_s: float,
-) -> "DataFrame":
-    """What the readings can tell and what not, in words: a row a group.
+) -> Table:
+    """What the readings are good for, in words, a row a group; the title has the interval that a counter survives.
 
-    Its mean traffic, how many whole units pass in an interval, the error of one reading by these alone, and the
-    shortest interval for 1 %; the last row has the interval that no counter survives.
+    Mean occupancy and traffic, whole units in an interval, the error of one reading by these alone, and the shortest
+    interval for 1 %.
     """
-    import pandas as pd
-
-    rows = {}
+    rows = []
     for (_, group), row in recorded.means(made, skip=0).iterrows():
         rate = float(np.nan_to_num(row["total_bytes_per_s"]))
         error = share_error(rate, 0.0, interval_ns, unit_bytes)
         at = interval_for_error(0.01, rate, 0.0, unit_bytes)
-        rows[group] = {
-            "holds": units.human("x_bytes", row["occupancy_bytes"]),
-            "± (half a unit)": units.human("x_bytes", unit_bytes / 2),
-            "traffic": units.human("x_bytes_per_s", rate),
-            "units an interval": f"{rate * interval_ns / s / unit_bytes:.1f}",
-            "one reading ±": "undefined" if np.isnan(error) else units.human("x_frac", error),
-            "interval for 1 %": units.human("x_ns", at) if np.isfinite(at) else "none",
-        }
+        rows.append(
+            {
+                "group": str(group),
+                "holds": f"{units.human('x_bytes', row['occupancy_bytes'])}",
+                "traffic": units.human("x_bytes_per_s", rate),
+                "units an interval": f"{rate * interval_ns / s / unit_bytes:.1f}",
+                "one reading ±": "undefined" if np.isnan(error) else units.human("x_frac", error),
+                "interval for 1 %": units.human("x_ns", at) if np.isfinite(at) else "none",
+            }
+        )
     longest = longest_interval_ns(counter_bits, unit_bytes, memory_bytes_per_s)
-    reads = units.human("x_ns", KERNEL_READS_NS)
-    safe = "safe" if longest > KERNEL_READS_NS else "not safe"
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    return frame.rename_axis(
-        f"a turn takes {units.human('x_ns', longest)} or more: {safe}, read every {reads}"
+    safe = "long enough" if longest > KERNEL_READS_NS else "too short"
+    return Table(
+        f"Read every {units.human('x_ns', interval_ns)} in units of {units.human('x_bytes', unit_bytes)}; a turn takes "
+        f"{units.human('x_ns', longest)} or more, {safe} for a kernel that reads every "
+        f"{units.human('x_ns', KERNEL_READS_NS)}",
+        rows,
     )
+
+
+def means_in_words(made: "DataFrame", parts: Mapping[float, str]) -> "DataFrame":
+    """Means of a course by part of the time, in words; parts: label by the time (ns) at which it begins."""
+    import pandas as pd
+
+    rows = {}
+    for (part, group), row in recorded.means(made, tuple(parts), skip=0).iterrows():
+        rows[list(parts.values())[part], group] = {
+            title: "none" if np.isnan(row[name]) else units.human(name, row[name])
+            for title, name in zip(("holds", "total", "local"), recorded.COLUMNS[2:], strict=True)
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["time", "group"])
 
 
 def beside(
@@ -121,4 +136,4 @@ def beside(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["masks", "group"])
 
 
-__all__ = ["beside", "course", "good_for"]
+__all__ = ["beside", "course", "good_for", "means_in_words"]

@@ -67,6 +67,16 @@ def with_masks(p: Params, masks: tuple[int, ...]) -> Params:
     )
 
 
+def scenarios(p: Params = SCENARIO) -> list[tuple[float, str, Params]]:
+    """The parts of the recording: (begins at ns, label, scenario with its masks)."""
+    made = []
+    for first, masks in ALLOCATIONS:
+        counts = ", ".join(str(mask.bit_count()) for mask in masks)
+        label = "all share all ways" if masks == SHARED else f"own ways: {counts}"
+        made.append((first * p.sample_ns, label, with_masks(p, masks)))
+    return made
+
+
 def lines(p: Params = SCENARIO, *, seed: int = SEED, samples: int = SAMPLES) -> Iterator[str]:
     """The recording, line by line; with fewer `samples` it ends earlier, the same up to there."""
     yield header_line(_info(p), _groups(p, masks_at(0), tasks=True), interval_ns=p.sample_ns, source=SOURCE)
@@ -162,4 +172,14 @@ def write(path: Path) -> None:
 if __name__ == "__main__":
     write(Path(sys.argv[1]))
 
-__all__ = ["ALLOCATIONS", "GROUPS", "SCENARIO", "SEED", "lines", "masks_at", "with_masks", "write"]
+__all__ = [
+    "ALLOCATIONS",
+    "GROUPS",
+    "SCENARIO",
+    "SEED",
+    "lines",
+    "masks_at",
+    "scenarios",
+    "with_masks",
+    "write",
+]

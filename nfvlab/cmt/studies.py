@@ -7,6 +7,7 @@ import numpy as np
 
 from nfvlab import cmt, units
 from nfvlab.cmt.counters import KernelCounter, correction_of, hardware_count
+from nfvlab.cmt.events import events
 from nfvlab.cmt.params import Params
 from nfvlab.cmt.quantised import interval_for_error
 from nfvlab.cmt.watching import read, watch
@@ -55,7 +56,7 @@ def fates(scenarios: Mapping[str, Params]) -> "DataFrame":
             "below the threshold after": never(theory.clean_ns),
             "given out again after": never(theory.clean_wait_ns),
             "charged to the next owner": _shown("stale_bytes", theory.stale_bytes),
-            "new groups refused": _shown("refused_frac", theory.refused_frac),
+            "new groups refused": _shown("refused_frac", np.round(theory.refused_frac, 6)),
             "RMIDs in limbo": _shown("limbo_count", theory.limbo_count),
             "no turn missed up to": _shown("longest_interval_ns", theory.longest_interval_ns),
         }
@@ -69,6 +70,24 @@ def never(value_ns: float) -> str:
 
 def _shown(name: str, value: float) -> str:
     return "undefined" if np.isnan(value) else units.human(name, value)
+
+
+def perf_events(unit_bytes: int) -> Table:
+    """The events of the PMU intel_cqm on a part with this upscaling factor, and what perf makes of a count of 1000."""
+    rows = []
+    for name, event in events(unit_bytes).items():
+        files = event.sysfs()
+        rows.append(
+            {
+                "perf stat -e": name,
+                "IA32_QM_EVTSEL": files[event.name],
+                "scale": files[f"{event.name}.scale"],
+                "unit": event.unit,
+                "kind": "level" if event.snapshot else "running count",
+                "a count of 1000 prints": f"{event.printed(1000):g} {event.unit}",
+            }
+        )
+    return Table(f"Events of intel_cqm, upscaling factor {units.human('x_bytes', unit_bytes)}", rows)
 
 
 def watched(p: Params, finest_ns: float, *, seed: int, n: int) -> list:
@@ -143,21 +162,13 @@ def rule_of_thumb(p: Params, error_frac: float = ONE_PERCENT) -> "DataFrame":
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("tenant")
 
 
-def in_words(frame: "DataFrame") -> "DataFrame":
-    """`readings` in words: rows (tenant, interval), theory beside simulation where both are."""
-    both = frame.pivot(
-        index=["tenant", "interval_ns"], columns="side", values=["mean_frac", "error_frac"]
-    ).dropna()
-    shown = both.map(lambda share: units.human("error_frac", share))
-    shown.index = shown.index.set_levels(
-        [units.human("interval_ns", t) for t in shown.index.levels[1]], level="interval_ns"
-    )
-    shown.columns = [f"{what}, {side}" for what, side in shown.columns]
-    names = {"mean_frac": "read of the traffic", "error_frac": "one reading ±"}
-    shown.columns = [
-        f"{names[title.partition(', ')[0]]}, {title.partition(', ')[2]}" for title in shown.columns
-    ]
-    return shown.rename_axis(["tenant", "interval"])
+def in_words(frame: "DataFrame", what: str) -> "DataFrame":
+    """A column of `readings` ("mean_frac", "error_frac") in words: a row an interval, a column a tenant and side."""
+    wide = frame.pivot(index="interval_ns", columns=["tenant", "side"], values=what).dropna()
+    shown = wide.map(lambda share: units.human(what, share))
+    shown.index = [units.human("interval_ns", t) for t in shown.index]
+    order = [(tenant, side) for tenant in dict.fromkeys(frame["tenant"]) for side in ("theory", "simulated")]
+    return shown[order].rename_axis("interval").rename_axis(columns=[None, None])
 
 
 def corrections(total_bytes: float = 1024 * MiB, unit_bytes: int = 64 * 1024) -> "DataFrame":

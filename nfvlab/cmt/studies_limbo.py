@@ -62,7 +62,7 @@ def decay_table(made: Mapping[str, Departure]) -> "DataFrame":
             "simulated": units.human("x_bytes", np.mean([run.level_bytes[0] for run in one.runs])),
             "below the threshold after": never(one.theory.clean_ns),
             "simulated ": never(np.mean(clean)),
-            "left for ever": units.human("x_bytes", one.theory.decay_bytes[-1]),
+            "left for ever": units.human("x_bytes", np.round(one.theory.residue_bytes, 1)),
             "simulated  ": units.human("x_bytes", np.mean(rest)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("the others")
@@ -79,25 +79,26 @@ def waits(
     import pandas as pd
 
     rows = []
-    for work in work_ns:
-        for threshold in thresholds_bytes:
-            second = p.tenants[1].replace(work_ns=float(work))
-            q = p.replace(
-                tenants=(p.tenants[0], second, *p.tenants[2:]), threshold_bytes=threshold, starts_per_s=0.0
-            )
-            theory = cmt.analyze(q)
-            seen = cmt.simulate(q, rng=np.random.default_rng(seed), n=n)
-            rows.append(
-                {
-                    "work_ns": float(work),
-                    "threshold_bytes": threshold,
-                    "traffic_bytes_per_s": sum(theory.bandwidth_bytes_per_s[1:]),
-                    "wait_ns": theory.clean_wait_ns,
-                    "stale_bytes": theory.stale_bytes,
-                    "simulated_wait_ns": seen.values("clean_wait_ns").mean(),
-                    "simulated_stale_bytes": seen.values("stale_bytes").mean(),
-                }
-            )
+    points = [(work, threshold) for work in work_ns for threshold in thresholds_bytes]
+    children = np.random.default_rng(seed).spawn(len(points))
+    for (work, threshold), rng in zip(points, children, strict=True):
+        second = p.tenants[1].replace(work_ns=float(work))
+        q = p.replace(
+            tenants=(p.tenants[0], second, *p.tenants[2:]), threshold_bytes=threshold, starts_per_s=0.0
+        )
+        theory = cmt.analyze(q)
+        seen = cmt.simulate(q, rng=rng, n=n)
+        rows.append(
+            {
+                "work_ns": float(work),
+                "threshold_bytes": threshold,
+                "traffic_bytes_per_s": sum(theory.bandwidth_bytes_per_s[1:]),
+                "wait_ns": theory.clean_wait_ns,
+                "stale_bytes": theory.stale_bytes,
+                "simulated_wait_ns": seen.values("clean_wait_ns").mean(),
+                "simulated_stale_bytes": seen.values("stale_bytes").mean(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
