@@ -88,7 +88,7 @@ def test_time_has_no_unit(p, factor):
         memory_bytes_per_s=p.memory_bytes_per_s / factor,
     )
     here, there = analyze(p), analyze(scaled)
-    if max(here.equilibrium.residual, there.equilibrium.residual) < 1e-4:
+    if max(here.equilibrium.residual, there.equilibrium.residual) < 5e-4:
         assert there.miss_frac == pytest.approx(here.miss_frac, abs=2e-3)
         speeds = np.array(there.references_per_s) * factor
         assert speeds == pytest.approx(here.references_per_s, rel=5e-3)

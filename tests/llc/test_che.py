@@ -49,7 +49,7 @@ def test_hits_are_what_the_footprint_does_not_grow(law):
     """hit = 1 - footprint' / touches per unit of time, the law of Denning and Schwartz."""
     x = np.geomspace(0.3, 0.98 * law.horizon, 400)
     x = x[np.all([np.abs(x - gap) > 2e-3 * x for gap, _ in law.gaps], axis=0)] if law.gaps else x
-    touches = law.lines * len(law.gaps) / law.horizon if law.gaps else 1.0
+    touches = law.lines * len(law.intervals) / law.horizon if law.gaps else 1.0
     slope = (law.footprint(x * 1.001) - law.footprint(x * 0.999)) / (0.002 * x)
     assert np.allclose(law.hit(x), 1 - slope / touches, atol=3e-3)
 

@@ -189,7 +189,7 @@ def test_the_equilibrium_is_where_it_says_it_is():
         Tenant(workload="packets", data_bytes=3e7, skew_exponent=0.3),
     ]
     found = equilibrium.solve(p, tenants)
-    assert found.residual < 1e-4
+    assert found.residual < 5e-4
     for factor in (1.0, 0.2, 3.0):
         again = equilibrium.solve(p, tenants, start=np.array(found.load.per_ns) * factor)
         assert again.load.per_ns == pytest.approx(found.load.per_ns, rel=1e-3)

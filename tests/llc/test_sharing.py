@@ -52,7 +52,7 @@ def test_misses_lines_and_write_backs_are_those_of_the_exact_cache(name):
     for _ in range(12):  # until the ring's lines have settled
         uses = sharing.solve(speeds, bursts)
     seen, io_lines = steady.run(p, tenants, speeds, until, np.random.default_rng(2), warm=0.6)
-    for t, v, use, exact in zip(tenants, speeds, uses, seen, strict=True):
+    for v, use, exact in zip(speeds, uses, seen, strict=True):
         assert use.data_misses / use.data_references == pytest.approx(exact.data_miss_frac, abs=0.015)
         if use.code_references:
             assert use.code_misses / use.code_references == pytest.approx(exact.code_miss_frac, abs=0.03)
