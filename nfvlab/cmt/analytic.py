@@ -120,7 +120,7 @@ def analyze(p: Params) -> Theory:
 def _settled(t: Tenant, held: float, units: float) -> bool:
     """Whether so many units of a tenant's work touch more lines than it holds, or nearly all that it has."""
     laws = [(flow.law, flow.speed * units) for flow in flows(t)[0]]
-    touched = sum(float(law.footprint(np.float64(min(time, law.horizon)))) for law, time in laws)
+    touched = sum(float(law.footprint(np.float64(min(max(time, 1e-9), law.horizon)))) for law, time in laws)
     return touched > _TURNED_OVER * held or touched > _ALL * sum(law.lines for law, _ in laws)
 
 

@@ -2,7 +2,8 @@
 
 The tolerances were measured on random scenarios of one to four tenants of all workloads, see HERE. What limits them:
 lines that a walk keeps or loses as a whole near the capacity, masks that overlap in part, caches that the warm-up does
-not bring to their steady state; for the error of a reading, that the bursts of a neighbour are not counted in it.
+not bring to their steady state, shares of a memory channel that is nearly full; for the error of a reading, that the
+bursts of a neighbour are not counted in it.
 """
 
 import math
@@ -15,6 +16,7 @@ from nfvlab.results import Claim, approx, exact, lower, upper
 HERE = "tests/cmt/test_twins.py, random scenarios"
 CLOSE = "too close to call: what is never evicted comes near the threshold"
 _CLOSE_FRAC = 0.6  # of the threshold
+_FULL_FRAC = 0.85  # of the memory channel, busy
 
 
 def claim(theory: Any, name: str) -> Claim:
@@ -69,7 +71,13 @@ def most_bytes_per_s(theory: Any, k: int) -> float:
 
 
 def _bandwidth(theory: Any, k: int) -> Claim:
-    return approx(rel=0.01, abs=miss_slack(theory, k) * most_bytes_per_s(theory, k), where=HERE)
+    rel = 0.01 + _crowded(theory)
+    return approx(rel=rel, abs=miss_slack(theory, k) * most_bytes_per_s(theory, k), where=HERE)
+
+
+def _crowded(theory: Any) -> float:
+    """How far shares of a nearly full memory channel may be off: a light tenant's wait behind a heavy one's."""
+    return 0.3 if theory.memory_busy_frac > _FULL_FRAC else 0.0
 
 
 def _counted(theory: Any, k: int) -> Claim:
@@ -78,14 +86,19 @@ def _counted(theory: Any, k: int) -> Claim:
     turn_per_s = turn_bytes(p.counter_bits, p.upscale_bytes) / p.sample_ns * 1e9
     turns = (theory.bandwidth_bytes_per_s[k] + slack) / turn_per_s
     unit_per_s = p.upscale_bytes / p.measured_ns * 1e9  # one unit more or less over all readings
-    return approx(rel=0.02, abs=slack + unit_per_s + (turn_per_s if turns > 0.8 else 0.0), where=HERE)
+    return approx(
+        rel=0.02 + _crowded(theory), abs=slack + unit_per_s + (turn_per_s if turns > 0.8 else 0.0), where=HERE
+    )
 
 
 def _rate_error(theory: Any, k: int) -> Claim:
     p = theory.params
     others = [t.workload for n, t in enumerate(p.tenants) if n != k]
     disturbed = (
-        not settled(theory) or "phases" in others or "wakeups" in others or theory.memory_busy_frac > 0.8
+        not settled(theory)
+        or "phases" in others
+        or "wakeups" in others
+        or theory.memory_busy_frac > _FULL_FRAC
     )
     passed = max(theory.bandwidth_bytes_per_s[k] * p.sample_ns / 1e9, 1.0)
     rough = miss_slack(theory, k) * most_bytes_per_s(theory, k) / max(theory.bandwidth_bytes_per_s[k], 1.0)

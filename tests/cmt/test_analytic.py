@@ -14,7 +14,7 @@ from nfvlab.cmt.params import OUTPUTS, PER_TENANT, Params, Tenant
 from nfvlab.llc.params import cache_bytes
 from nfvlab.results import field_of
 from nfvlab.units import GB, KiB, MiB, ms, s, us
-from tests.strategies import typical
+from tests.strategies import edges, typical
 
 SMALL = Params(
     cache_sets=2048,
@@ -182,7 +182,7 @@ def test_what_is_left_falls_from_the_occupancy():
 def test_claims_know_where_they_are_weak():
     theory = analyze(SMALL)
     assert claims.settled(theory) and not claims.close_call(theory)
-    cold = analyze(change(warmup_ns=10 * us))
+    cold = analyze(change(warmup_ns=0.0))
     assert not claims.settled(cold)
     assert cold.claim("occupancy_bytes[0]").abs > theory.claim("occupancy_bytes[0]").abs
     walk = analyze(change(tenants=(Tenant(workload="scan", data_bytes=2.5 * MiB), LOOP)))
@@ -199,3 +199,10 @@ def test_a_second_call_gives_the_same():
 def test_bandwidth_of_memory_bounds_everything():
     poor = analyze(change(memory_bytes_per_s=1 * GB))
     assert sum(poor.bandwidth_bytes_per_s) <= 1.01 * GB
+
+
+@settings(max_examples=30, deadline=None)
+@given(edges(Params, tenants=SMALL.tenants))
+def test_the_ends_of_the_domains(p):
+    theory = analyze(p)
+    assert theory.longest_interval_ns > 0 and len(theory.outputs()) == len(OUTPUTS) + len(PER_TENANT)

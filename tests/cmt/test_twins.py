@@ -86,8 +86,9 @@ def _tenant(rng, cache, ways):
 def judged(p, rng):
     """The rows of one scenario that the theory stands by, with the theory.
 
-    Left out: errors of rates of next to nothing (a share of misses below 1 % is not known to be above none), and
-    what is too close to call if it is a NaN on one side.
+    Left out: errors of rates of next to nothing (a share of misses below 1 % is not known to be above none), bytes left
+    behind if it is too close to call whether they ever are, and what the simulation has no error bar of: a wait that is
+    infinite in some replications.
     """
     theory = analyze(p)
     rows = []
@@ -99,15 +100,16 @@ def judged(p, rng):
                 continue
         if field == "stale_bytes" and (claims.close_call(theory) or math.isnan(row.stderr)):
             continue
-        rows.append(row)
+        if row.verdict != "no error bar":
+            rows.append(row)
     return theory, rows
 
 
 def test_random_scenarios():
-    """Of 241 scenarios like these (three seeds) one row in 200 broke its claim; here one in 100 may."""
+    """Of 150 scenarios like these (seeds 4 and 6) 2 of 2800 rows broke their claims; here one in 200 may."""
     rng = np.random.default_rng(SEED)
     rows, errors = [], {}
-    for p in spread(rng, 10):
+    for p in spread(rng, 6):
         theory, found = judged(p, rng)
         rows += found
         for row in found:
@@ -116,8 +118,8 @@ def test_random_scenarios():
                     abs(row.theory / row.monte_carlo - 1)
                 )
     broken = [row for row in rows if not row.ok]
-    assert len(broken) <= 0.01 * len(rows) + 1, broken
-    # medians over the three seeds: 0.6 %, 2 %, 20 %, 0.1 %
+    assert len(broken) <= 0.005 * len(rows) + 1, broken
+    # medians over 80 scenarios (seed 4): 0.5 %, 0.9 %, 13 %, 3 %
     assert np.median(errors["occupancy_bytes"]) < 0.02
     assert np.median(errors["bandwidth_bytes_per_s"]) < 0.08
     assert np.median(errors["rate_error_frac"]) < 0.4
