@@ -9,6 +9,7 @@ TABLES = {
     "pqos": ("_read_cache", "pqos"),
     "pqos-config": ("_read_cache", "pqos_config"),
     "perf-stat": ("_read_cache", "perf_stat"),
+    "trace": ("_read_trace", "trace"),
 }
 
 
@@ -18,7 +19,8 @@ def add_parser(subparsers) -> None:
         "read",
         help="show what was understood of a recording",
         description="What a file is, is seen by what is in it: QEMU's query-migrate replies or a recorded migration; "
-        "a resctrl directory, a tar of one, or a recording; pqos text, CSV or XML; pqos -s; perf stat -x,.",
+        "a resctrl directory, a tar of one, or a recording; pqos text, CSV or XML; pqos -s; perf stat -x,; "
+        "a trace of valgrind --tool=lackey.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording, or a copied /sys/fs/resctrl")
 

@@ -13,6 +13,7 @@ from nfvlab.readers.pqos_files import looks_like_csv, looks_like_xml
 from nfvlab.readers.pqos_text import looks_like_text
 from nfvlab.readers.resctrl_recording import SCHEMA
 from nfvlab.readers.resctrl_tar import is_tar
+from nfvlab.readers.trace import looks_like_lackey
 
 #: {kind: what it is}, as a refusal lists them
 KINDS = {
@@ -21,6 +22,7 @@ KINDS = {
     "pqos": "pqos monitoring as text, CSV or XML",
     "pqos-config": "the configuration that pqos -s prints",
     "perf-stat": "perf stat -x, output",
+    "trace": "memory accesses of valgrind --tool=lackey --trace-mem=yes",
 }
 
 
@@ -29,6 +31,8 @@ def recognise(path: str | os.PathLike) -> str:
     if os.path.isdir(path):
         return "resctrl"
     if os.path.isfile(path) and os.access(path, os.R_OK):
+        if looks_like_lackey(path):
+            return "trace"
         with open(path, "rb") as file:
             if is_tar(file.read(262)):
                 return "resctrl"

@@ -84,6 +84,19 @@ def read_trace(
             raise ReaderError(path, None, f"reading failed: {error.strerror}", AGAIN) from None
 
 
+def looks_like_lackey(path: str | os.PathLike) -> bool:
+    """Whether a file, packed with gzip or not, begins as lackey's traces do."""
+    with open(open_regular(path), "rb") as file:
+        try:
+            head = file.read(4096)
+            if head.startswith(_GZIP):
+                file.seek(0)
+                head = gzip.GzipFile(fileobj=file).read(4096)
+        except (EOFError, zlib.error, OSError):
+            return False
+    return bool(_LACKEY.match(head))
+
+
 def _unpacked(file: BinaryIO) -> tuple[BinaryIO, bytes]:
     """The unpacked file, and its beginning."""
     unpacked = gzip.GzipFile(fileobj=file)
