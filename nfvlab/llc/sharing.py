@@ -114,7 +114,7 @@ class Sharing:
         crowded = 1 + part / (1 - np.minimum(part, 0.0)) * np.ones_like(self.ways)
         alive = self._survival(t, mean[0], per_ns, unit_ns, crowded[:, None])
         met = self.meets @ mean
-        lives = Lives(t, alive, self._known(t), met[1] / met[0])
+        lives = Lives(t, alive, self._known(t), met[1] / np.maximum(met[0], 1e-300))
         return self._uses(rates, ring_rates, lives, profiles, touched)
 
     def _starts(self) -> np.ndarray:
