@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACROSS = 4  # panels in a row
 LONGEST = 16  # characters of a name
+SPAN = 20.0  # of the groups' bandwidths: above it a linear scale hides the small ones
 
 
 def short_name(name: str) -> str:
@@ -101,29 +102,35 @@ def _curve_words(advice: Advice, k: int) -> str:
 
 
 def effect(advice: Advice) -> Figure:
-    """Bandwidth of each group now and with the masks, with the range in which it then lies."""
+    """Bandwidth of each group now and with the masks, with the range in which it then lies.
+
+    The scale is logarithmic where the groups differ by more than SPAN; a range that leaves it ends in an arrow.
+    """
     names, found = advice.allocation.names, list(advice.effect().values())
-    finite = [x for row in found for x in row if math.isfinite(x)]
-    right = 1.08 * max([*finite, *advice.now_rate]) or 1.0
+    sizes = [x for row in found for x in row if math.isfinite(x)] + advice.now_rate.tolist()
+    middles = [x for x in [*(row[0] for row in found), *advice.now_rate.tolist()] if x > 0] or [1.0]
+    log = max(middles) > SPAN * min(middles)
+    left, right = (0.5 * min(middles) if log else 0.0), (1.6 if log else 1.08) * max(sizes) or 1.0
     with house.style():
         drawn = Figure(figsize=(8.6, 0.42 * len(names) + 1.5), layout="constrained")
         axes = drawn.subplots()
+        axes.set_xscale("log" if log else "linear")
         for k, (expected, least, most) in enumerate(found):
-            colour, end = COLOURS[k % MOST], min(most, right)
-            axes.plot([least, end], [k, k], color=colour, lw=7, alpha=0.3, solid_capstyle="butt")
-            if math.isinf(most):
-                axes.plot(right, k, marker=">", color=colour, ms=7, clip_on=False)
+            colour, ends = COLOURS[k % MOST], (max(least, left), min(most, right))
+            axes.plot(ends, [k, k], color=colour, lw=7, alpha=0.3, solid_capstyle="butt")
+            for beyond, x, marker in ((most > right, right, ">"), (least < left, left, "<")):
+                if beyond:
+                    axes.plot(x, k, marker=marker, color=colour, ms=7, clip_on=False)
             axes.plot(expected, k, marker="*", ms=13, mfc=colour, mec="white", ls="none", zorder=4)
             axes.plot(advice.now_rate[k], k, **house.PUBLISHED | {"zorder": 3})
-            axes.text(
-                1.02, k, _effect_words(advice, k), transform=axes.get_yaxis_transform(), va="center", size=9
-            )
+            where = {"transform": axes.get_yaxis_transform(), "va": "center", "size": 9}
+            axes.text(1.03, k, _effect_words(advice, k), **where)
         ways = [
             f"{short_name(n)}, {w} way{'s'[: w > 1]}"
             for n, w in zip(names, advice.allocation.ways, strict=True)
         ]
         axes.set_yticks(range(len(names)), ways)
-        axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, right))
+        axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(left, right))
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)

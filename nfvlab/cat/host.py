@@ -32,7 +32,8 @@ RECORD = "nfvlab record resctrl --seconds 60 -o cache.json"
 class Recommendation:
     """What to do on a host: an advice for each domain, and the writes that bring it about.
 
-    advices: their now_ways and now_rate are means of the last phase, in which the masks were as they are now.
+    advices: their now_ways and now_rate are those of the last phase, in which the masks were as they are now.
+    tried: the writes, for groups whose masks change only, in an order that the in-memory resctrl takes.
     seen: what each group did, of all recordings (`phases.seen`, with a column recording, from 0).
     """
 
@@ -76,22 +77,14 @@ def recommend(
     advices = []
     for domain in sorted({domain for domain, _ in usable}):
         names = [group for where, group in usable if where == domain]
-        taken, said = _reserved(phase, domain, names)
+        options = {option: {n: given[n] for n in names if n in given} for option, given in by_group.items()}
+        options |= {"use_io_ways": use_io_ways, "cautious": cautious}
+        advice, said = _advise_domain(joined, phase, domain, names, options)
+        advices.append(_as_now(advice, there[-1], phase, joined["capability"]))
         notes += said
-        rows = joined["frame"]
-        question = joined | {
-            "frame": rows[(rows["domain"] == domain) & rows["control_group"].isin(names)],
-            "taken_mask": taken,
-        }
-        some = {
-            option: {name: value for name, value in given.items() if name in names}
-            for option, given in by_group.items()
-        }
-        (advice,) = advise(**question, **some, use_io_ways=use_io_ways, cautious=cautious)
-        advices.append(_as_now(advice, there[-1]))
-        notes += _overlaps(phase, advice)
     notes += [*_alone(usable), *_throttled(recordings[-1][1])]
-    tried = try_out(schemata(advices), phase, joined["capability"], joined["cache_bytes"], cdp=joined["cdp"])
+    lines = _changed(advices, phase)
+    tried = try_out(lines, phase, joined["capability"], joined["cache_bytes"], cdp=joined["cdp"])
     return Recommendation(
         tuple(advices),
         tried,
@@ -101,6 +94,29 @@ def recommend(
         pd.concat(there, ignore_index=True),
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _advise_domain(
+    joined: dict, phase: Phase, domain: int, names: list[str], options
+) -> tuple[Advice, list[str]]:
+    """The advice for the groups of one domain, and notes on the others there."""
+    rows = joined["frame"]
+    taken, reserved = _reserved(phase, domain, names)
+    some = rows[(rows["domain"] == domain) & rows["control_group"].isin(names)]
+    (advice,) = advise(**joined | {"frame": some, "taken_mask": taken}, **options)
+    advice, kept = _unmoved(advice, phase, joined["capability"])
+    return advice, [*reserved, *kept, *_overlaps(phase, advice)]
+
+
+def _changed(advices: Sequence[Advice], phase: Phase) -> dict[str, str]:
+    """The schemata of the groups whose masks change. With CDP of all: their code and data masks may differ now."""
+    changed = {
+        name
+        for advice in advices
+        for name, mask in zip(advice.allocation.names, advice.allocation.masks, strict=True)
+        if advice.cdp or mask != phase.masks[name, advice.domain]
+    }
+    return {group: text for group, text in schemata(advices).items() if group in changed}
 
 
 def _check(frame: "pandas.DataFrame", meta) -> None:
@@ -212,15 +228,38 @@ def _throttled(meta) -> list[str]:
     return notes
 
 
-def _as_now(advice: Advice, there: "pandas.DataFrame") -> Advice:
-    """The advice with now_ways and now_rate of the last phase, where that has a rate."""
+def _as_now(advice: Advice, there: "pandas.DataFrame", phase: Phase, capability: Capability) -> Advice:
+    """The advice with now_ways and now_rate of the last phase, where that has a rate.
+
+    now_ways are its own ways where a group has some, as in its curve; else what it held.
+    """
     ways, rate = advice.now_ways.copy(), advice.now_rate.copy()
+    own = _own(phase, advice.domain, capability)
     rows = there[(there["domain"] == advice.domain) & there["rate_bytes_per_s"].notna()]
     for k, name in enumerate(advice.allocation.names):
-        own = rows[rows["group"] == name]
-        if len(own) and own["phase"].iloc[-1] == there["phase"].max():
-            ways[k], rate[k] = own["held_ways"].iloc[-1], own["rate_bytes_per_s"].iloc[-1]
+        last = rows[(rows["group"] == name) & (rows["phase"] == there["phase"].max())]
+        if len(last):
+            held = last["held_ways"].iloc[-1]
+            ways[k], rate[k] = own.get(name, 0).bit_count() or held, last["rate_bytes_per_s"].iloc[-1]
     return replace(advice, now_ways=ways, now_rate=rate)
+
+
+def _own(phase: Phase, domain: int, capability: Capability) -> dict[str, int]:
+    """Masks that no other group's mask and no device overlaps."""
+    names = [group for group, where in phase.masks if where == domain]
+    found = {name: own_now(phase, domain, name, [n for n in names if n != name]) for name in names}
+    return {name: mask for name, mask in found.items() if mask and not mask & capability.shareable_bits}
+
+
+def _unmoved(advice: Advice, phase: Phase, capability: Capability) -> tuple[Advice, list[str]]:
+    """The same advice with the present masks, if every group already has as many ways of its own."""
+    own, allocation = _own(phase, advice.domain, capability), advice.allocation
+    masks = tuple(own.get(name, 0) for name in allocation.names)
+    if advice.cdp or tuple(mask.bit_count() for mask in masks) != allocation.ways:
+        return advice, []
+    kept = replace(allocation, masks=masks, io_ways=(0,) * len(masks))
+    note = f"in domain {advice.domain} every group has as many ways as recommended already: the masks stay"
+    return replace(advice, allocation=kept), [note]
 
 
 __all__ = ["Recommendation", "recommend"]

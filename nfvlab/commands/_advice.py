@@ -113,6 +113,8 @@ def _open(advice: "Advice") -> list[str]:
 
 def _paste(found: "Recommendation") -> list[str]:
     """Commands in the order in which the in-memory resctrl took them, and whether it took them all."""
+    if not found.tried.writes:
+        return ["", "nothing to paste: the masks are as recommended"]
     lines = ["", "to paste, as root, in this order (nothing was written)"]
     lines += [f"  {printable(write.command(), 1000)}" for write in found.tried.writes]
     if found.tried.accepted:
