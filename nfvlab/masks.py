@@ -38,11 +38,12 @@ class MaskRow(Control):
             return
         self.bits, self._quiet = bits, True
         self.strip.children = self.cells[_TOP - bits :]
-        low, high = self.block.value
-        self.block.value = (min(low, bits), min(high, bits))
-        self.block.max = bits
-        self._quiet = False
-        self.put(self.value)
+        with self.block.hold_sync():  # at once: the page would send a value in between back as if it were dragged
+            low, high = self.block.value
+            self.block.value = (min(low, bits), min(high, bits))
+            self.block.max = bits
+            self._quiet = False
+            self.put(self.value)
 
     def _show(self, value: int) -> None:
         for cell, bit in zip(self.cells, reversed(range(_TOP)), strict=True):

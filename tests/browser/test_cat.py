@@ -150,6 +150,16 @@ def test_cdp_brings_a_second_row_for_each_tenant(page):
     assert rows.count() == 2
 
 
+@pytest.mark.parametrize("name", ["the talk's example, CDP", "the talk's example, no masks", "too few ways"])
+def test_a_scenario_with_other_rows_and_ways_is_shown_as_it_is(page, name):
+    page.get_by_label("Scenario").select_option(name)
+    expect(page, cat.SCENARIOS[name])
+    page.wait_for_function("() => document.querySelector('.nfvlab-picture').innerText.includes('simulated')")
+    expect(page, cat.SCENARIOS[name])  # nothing that the page sends back moves a mask
+    page.get_by_label("Scenario").select_option(START)
+    expect(page, cat.SCENARIOS[START])
+
+
 def test_the_proposal_is_taken_by_a_button(page):
     p = cat.SCENARIOS[START]
     page.get_by_role("button", name="Take the proposal").click()
