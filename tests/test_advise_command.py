@@ -22,6 +22,11 @@ SHARED = Stretch(
 APART = Stretch(40, {"/": 0x3, "vm": 0xFF000, "web": 0xFC0, "scan": 0x3C})
 
 
+def files(kind):
+    """Stored recordings of a kind."""
+    return sorted((RECORDINGS[0].parents[1] / kind).iterdir())
+
+
 @pytest.fixture
 def cache(tmp_path):
     def run(*stretches, name="cache.json", truths=TRUTHS, seed=5, **fields):
@@ -205,3 +210,14 @@ def test_no_traceback_in_a_process_of_its_own(tmp_path):
         [sys.executable, "-m", "nfvlab", "advise", path], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "path", [p for kind in ("resctrl", "pqos", "perf_stat") for p in files(kind)], ids=lambda path: path.name
+)
+def test_every_stored_recording_is_advised_or_refused_in_a_line(advise, path):
+    status, text, err = advise(path)
+    if status == 0:
+        assert err == "" and ("accepts every one" in text or "nothing to paste" in text)
+    else:
+        assert status == 2 and text == "" and err.count("\n") == 1

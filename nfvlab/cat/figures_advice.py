@@ -134,7 +134,7 @@ def effect(advice: Advice) -> Figure:
         axes.grid(True, axis="x")
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
-        house.quantity(axes.xaxis, QUANTITY, "Bandwidth")
+        house.quantity(axes.xaxis, QUANTITY, "Bandwidth", ticks=4 if log else 6)
         _legend(drawn)
         now, then = advice.now_rate.sum(), sum(expected for expected, _, _ in found)
         total = f"{human(QUANTITY, now)} → {human(QUANTITY, then)}"
