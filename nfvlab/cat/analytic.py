@@ -88,7 +88,7 @@ def theory(p: Params, found: Equilibrium) -> Theory:
     return Theory(
         params=p,
         **columns,
-        memory_wait_ns=found.load.mean_wait_ns if _reads(found) * p.measured_ns > 1 else NAN,
+        memory_wait_ns=found.load.mean_wait_ns if _reads(found) > 0 else 0.0,
         memory_busy_frac=found.load.busy_frac,
         equilibrium=found,
     )

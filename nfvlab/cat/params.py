@@ -18,7 +18,7 @@ OUTPUTS = {
     "packets_per_s": "packets forwarded",
     "unit_ns": "mean time of one packet, or from a wake-up to the end of its work",
     "unit_p99_ns": "99th percentile of that time",
-    "memory_wait_ns": "mean time that a miss waits for the memory channel",
+    "memory_wait_ns": "mean time that a miss waits for the memory channel; 0 without a miss",
     "memory_busy_frac": "share of the time that the memory channel is busy",
 }
 PER_TENANT = tuple(name for name in OUTPUTS if not name.startswith("memory_"))

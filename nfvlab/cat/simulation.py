@@ -108,7 +108,7 @@ def measure(p: Params, windows: list[Window]) -> np.ndarray:
             ],
             "unit_ns": [mean(u) for u in units],
             "unit_p99_ns": [np.quantile(u, 0.99) if u.size else math.nan for u in units],
-            "memory_wait_ns": np.float64(wait_ns.sum()) / misses.sum(),
+            "memory_wait_ns": wait_ns.sum() / max(1, misses.sum()),
             "memory_busy_frac": sum(window.channel_ns for window in windows) / 1e9 / time_s,
         }
     return np.concatenate([np.atleast_1d(made[name]) for name in OUTPUTS]).astype(float)

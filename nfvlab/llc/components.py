@@ -35,6 +35,10 @@ class Cycle:
         """The time in which every line is touched."""
         return sum(self.intervals)
 
+    def once(self, x: np.ndarray) -> np.ndarray:
+        """Mean number of distinct lines in a window of length x if only one touch of each cycle counts."""
+        return np.minimum(x * (self.lines / self.horizon), self.lines)
+
     @functools.cached_property
     def gaps(self) -> tuple[tuple[float, float], ...]:
         """Reuse times and their shares of the touches."""
@@ -48,7 +52,7 @@ class Cycle:
     def footprint(self, x: np.ndarray) -> np.ndarray:
         """Mean number of distinct lines touched in a window of length x."""
         if len(self.intervals) == 1:
-            return np.minimum(x * (self.lines / self.horizon), self.lines)
+            return self.once(x)
         inside = sum(np.minimum(x, gap) * times for gap, times in self._counted)
         return inside * (self.lines / self.horizon)
 

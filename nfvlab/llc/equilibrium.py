@@ -25,13 +25,13 @@ _STEPS = 60
 class Equilibrium:
     """What each tenant does per unit, and how fast.
 
-    away: share of each ring's lines in the core's ways. residual: what the last step still changed of a speed.
+    placed: where each ring's lines live, see `lives.placed`. residual: what the last step still changed of a speed.
     """
 
     uses: tuple[Use, ...]
     sources: tuple[Source, ...]
     load: Load
-    away: tuple[float, ...]
+    placed: tuple[tuple[float, ...], ...]
     residual: float
     steps: int
 
@@ -52,7 +52,7 @@ def solve(
     service_ns = LINE_BYTES / p.memory_bytes_per_s * 1e9
     speeds = np.array([cold_per_ns(p, t) for t in tenants] if start is None else start, float)
     past: list[tuple[np.ndarray, np.ndarray]] = []
-    unit_ns, away = [1 / v for v in speeds], tuple(sharing.away)
+    unit_ns, shares = [1 / v for v in speeds], np.ravel(sharing.placed)
     chosen = None  # speeds for which the ages to look at were chosen
     for step in range(1, _STEPS + 1):
         if chosen is None or np.abs(np.log(speeds / chosen)).max() > _FAR:
@@ -60,8 +60,8 @@ def solve(
         uses = sharing.solve(speeds, unit_ns, anew=chosen is speeds)
         sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
         load = _channel(tenants, sources, service_ns, speeds.tolist() if step > 1 else None)
-        here = np.concatenate([np.log(speeds), away])
-        there = np.concatenate([np.log(load.per_ns), sharing.away])
+        here = np.concatenate([np.log(speeds), shares])
+        there = np.concatenate([np.log(load.per_ns), np.ravel(sharing.placed)])
         unit_ns = [_unit_ns(s, wait) for s, wait in zip(sources, load.wait_ns, strict=True)]
         residual = float(np.abs(there - here).max())
         if residual < _CLOSE and step > 1:
@@ -69,9 +69,9 @@ def solve(
         past = [*past, (here, there)][-_DEPTH:]
         ahead = _accelerated(past)
         speeds = np.exp(ahead[: len(speeds)])
-        sharing.away = np.clip(ahead[len(speeds) :], 0, 1).tolist()
-        away = tuple(sharing.away)
-    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), residual, step)
+        shares = np.clip(ahead[len(speeds) :], 0, 1)
+        sharing.placed = [tuple(row) for row in shares.reshape(-1, 4).tolist()]
+    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.placed), residual, step)
 
 
 def vary(
@@ -79,12 +79,12 @@ def vary(
 ) -> Equilibrium:
     """The first step away from an equilibrium if each mask had so many ways less (or more, below zero)."""
     sharing, speeds = Sharing(p, tenants), found.load.per_ns
-    sharing.away = list(found.away)
+    sharing.placed = list(found.placed)
     unit_ns = [found.busy_ns(k) for k in range(len(tenants))]
     uses = sharing.solve(speeds, unit_ns, ways_less=np.array([ways_less[m] for m in sharing.masks]))
     sources = [source(p, t, use) for t, use in zip(tenants, uses, strict=True)]
     load = _channel(tenants, sources, LINE_BYTES / p.memory_bytes_per_s * 1e9, None)
-    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.away), found.residual, found.steps)
+    return Equilibrium(tuple(uses), tuple(sources), load, tuple(sharing.placed), found.residual, found.steps)
 
 
 def _channel(

@@ -74,4 +74,22 @@ def moved(
     )
 
 
-__all__ = ["Lives", "burst", "moved"]
+def placed(away: float, turned: float, device_waited: float) -> tuple[float, float, float, float]:
+    """Shares of ring lines that live in the core's ways by two touches a turn or by one, then in the device's likewise.
+
+    A line that the core has fetched is touched again by the device's writing if it lives until then (`turned`); the
+    others are written into the device's ways anew, and touched there again by the core's reading if they live until
+    then (`device_waited`), else evicted, and fetched. So a line may come into both ways in one turn of the ring.
+    """
+    home = 1 - away * turned
+    return (
+        away * turned,
+        away * (1 - turned),
+        home * device_waited,
+        home * (1 - device_waited),
+    )
+
+
+AT_HOME = (0.0, 0.0, 1.0, 0.0)  # all lines live in the device's ways until they are read, and written anew
+
+__all__ = ["AT_HOME", "Lives", "burst", "moved", "placed"]

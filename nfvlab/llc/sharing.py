@@ -12,7 +12,7 @@ import numpy as np
 
 from nfvlab.llc import overlap
 from nfvlab.llc.components import CODE, DATA, Flow, RingFlow, flows
-from nfvlab.llc.lives import Lives, burst, moved
+from nfvlab.llc.lives import AT_HOME, Lives, burst, moved, placed
 from nfvlab.llc.params import Cache, Tenant
 from nfvlab.llc.popularity import dirty_frac
 
@@ -67,7 +67,7 @@ class Sharing:
         ]
         self.ways = np.array([float(mask.bit_count()) for mask in self.masks])
         self.meets = np.array([[float(a & b > 0) for a in self.masks] for b in self.masks])
-        self.away = [0.0 for _ in self.rings]  # share of the lines that stay in the core's ways
+        self.placed = [AT_HOME for _ in self.rings]  # where each ring's lines live, see `lives.placed`
         self._ages: np.ndarray | None = None
         self.bursty = _bursty(self.tenants)
 
@@ -98,7 +98,8 @@ class Sharing:
             for (_, flow, _), rate in zip(self.flows, rates, strict=True)
         ]
         touched = [
-            ring.law.footprint(t * rate) for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)
+            (ring.law.footprint(t * rate), ring.law.once(t * rate))
+            for (_, ring, *_), rate in zip(self.rings, ring_rates, strict=True)
         ]
         mean = np.zeros(
             (2, len(self.masks), t.size)
@@ -107,9 +108,9 @@ class Sharing:
             mean[0, c] += footprint
             if flow.law.gaps:
                 mean[1, c] += footprint
-        for (_, _, core, device), footprint, away in zip(self.rings, touched, self.away, strict=True):
-            mean[:, core] += away * footprint
-            mean[:, device] += (1 - away) * footprint
+        for (_, _, core, device), (twice, once), shares in zip(self.rings, touched, self.placed, strict=True):
+            mean[:, core] += shares[0] * twice + shares[1] * once
+            mean[:, device] += shares[2] * twice + shares[3] * once
         part = ways_less / np.maximum(self.ways, 2.0)
         crowded = 1 + part / (1 - np.minimum(part, 0.0)) * np.ones_like(self.ways)
         alive = self._survival(t, mean[0], per_ns, unit_ns, crowded[:, None])
@@ -140,7 +141,10 @@ class Sharing:
         t = np.exp(log_t)
         full = np.zeros((len(self.masks), t.size))
         into = [((c, 1.0),) for *_, c in self.flows]
-        into += [((a, away), (b, 1 - away)) for (_, _, a, b), away in zip(self.rings, self.away, strict=True)]
+        into += [
+            ((core, share[0] + share[1]), (device, share[2] + share[3]))
+            for (_, _, core, device), share in zip(self.rings, self.placed, strict=True)
+        ]
         for (law, rate), classes in zip(laws, into, strict=True):
             footprint = law.footprint(t * rate)
             for c, part in classes:
@@ -188,8 +192,11 @@ class Sharing:
             use["write_backs"] += flow.per_unit * max(float(written), 0.0)
         for n, (k, ring, core, device) in enumerate(self.rings):
             self._ring(n, ring, uses[k], lives, core, device, ring_rates[n])
-            lines.append((uses[k], "lines", core, self.away[n] * lives.mean(core, touched[n])))
-            lines.append((uses[k], "io_lines", device, (1 - self.away[n]) * lives.mean(device, touched[n])))
+            (twice, once), shares = touched[n], self.placed[n]
+            lines.append((uses[k], "lines", core, lives.mean(core, shares[0] * twice + shares[1] * once)))
+            lines.append(
+                (uses[k], "io_lines", device, lives.mean(device, shares[2] * twice + shares[3] * once))
+            )
         self._hold(lines)
         return [Use(ring_misses=tuple(use.pop("ring")), **use) for use in uses]
 
@@ -209,21 +216,20 @@ class Sharing:
         at = np.array([ring.wait, ring.turn, 1.0]) / rate
         waited, turned, step = lives.at(core, at)
         device_waited, device_turned, device_step = lives.at(device, at)
-        away = missed = 0.0
+        missed, self.placed[n] = 0.0, AT_HOME
+        evicted = 1 - device_turned
         if ring.reads:
             turns = sum(self.since_ns) / 2 * rate / ring.law.horizon if self.since_ns else np.inf
             fixed = float(lives.fixed(device, at[0]))
             away, missed = moved(waited, turned, device_waited, fixed, turns)
-        self.away[n] = away
+            self.placed[n] = placed(away, turned, device_waited)
+            evicted = (1 - away * turned) * (1 - device_waited * device_turned)
         again = ring.again * (1 - step)
         use["data_references"] += (ring.reads + ring.again) if ring.reads else 0.0
         use["data_misses"] += ring.reads * missed + again
         use["ring"][ring.part] += ring.reads * missed + again
         use["write_backs"] += ring.reads * missed * turned
-        evicted = (1 - away) * (1 - device_turned) * ring.per_unit + ring.reads * max(
-            away - away * turned, 0.0
-        )
-        use["io_write_backs"] += evicted + ring.again * (1 - device_step)
+        use["io_write_backs"] += ring.per_unit * evicted + ring.again * (1 - device_step)
 
 
 def _bursty(tenants: Sequence[Tenant]) -> int | None:
