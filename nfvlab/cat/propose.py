@@ -3,8 +3,11 @@
 The cost of a tenant is how many times slower it is than alone in the whole cache: packets and other references by
 their rate, wake-ups by the time their work takes. Each tenant gets a block of its own; the ways that devices fill are
 left to them where a tenant has a device. A tenant's curve does not depend on the others or on any mask, so it is kept.
+
+With CDP a tenant's block is divided into ways of code and ways of data where that is better than sharing all of it.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +23,7 @@ from nfvlab.cat.schemata import paste
 from nfvlab.llc import curves
 from nfvlab.llc.params import Cache, Tenant
 
+WORTH = 1e-3  # of the time of a tenant that a division of its ways must gain
 _KEPT = 256
 
 
@@ -47,20 +51,25 @@ def _proposal(p: Params, objective: str) -> Proposal:
         [slowdown(p, k) for k in range(len(p.tenants))],
         capability(p),
         objective=objective,
-        code_costs=[code_slowdown(p, k) for k in range(len(p.tenants))] if p.cdp else None,
         names=names(p),
         use_io_ways=not any(t.workload == "packets" for t in p.tenants),
         io_sensitivity=[float(t.workload != "scan") for t in p.tenants],
         quantity="times as slow as alone",
     )
-    code = found.code_masks or found.masks
-    masks = [
-        (d, c) if codes or not p.cdp else (d | c, d | c)  # who fetches no code has the ways of both
-        for d, c, codes in zip(found.masks, code, map(_has_code, p.tenants), strict=True)
-    ]
+    masks = [divided(mask, code_ways(p, k, mask.bit_count())) for k, mask in enumerate(found.masks)]
     tenants = [t.replace(data_mask=d, code_mask=c) for t, (d, c) in zip(p.tenants, masks, strict=True)]
+    if p.cdp:
+        data, code = zip(*masks, strict=True)
+        found = dataclasses.replace(found, masks=data, code_masks=code)
     better = p.replace(tenants=tuple(tenants))
     return Proposal(found, better, analyze(better))
+
+
+def divided(mask: int, code_ways: int) -> tuple[int, int]:
+    """Masks of data and of code: the topmost ways of a mask for code; with 0 both have all of it."""
+    ways = [1 << way for way in range(mask.bit_length()) if mask >> way & 1]
+    code = sum(ways[len(ways) - code_ways :]) if code_ways else mask
+    return (mask ^ code if code_ways else mask), code
 
 
 def names(p: Params) -> list[str]:
@@ -101,7 +110,8 @@ def without_masks(p: Params) -> Params:
 
 def alone(p: Params, k: int) -> Theory:
     """Tenant k with the whole cache and nobody beside it."""
-    return _alone(without_masks(p).replace(tenants=(without_masks(p).tenants[k],)))
+    full = (1 << p.cache_ways) - 1
+    return _alone(p.replace(tenants=(p.tenants[k].replace(data_mask=full, code_mask=full),)))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -123,19 +133,19 @@ def speed(p: Params, k: int, outputs: Mapping[str, float]) -> float:
 def slowdown(p: Params, k: int) -> np.ndarray:
     """Cost of tenant k with 0 … W ways, float64[W + 1]: times as slow as alone; infinite with none.
 
-    With CDP: what its data adds, to be added to `code_slowdown`.
+    With CDP, code and data have ways apart where that is better, as many as `code_ways` says.
     """
-    t = without_masks(p).tenants[k]
-    if p.cdp:
-        return _stalls(_cache_of(p), t)[0]
-    curve = _solo(_cache_of(p), t)
-    cost = curve.cpi_ratio if t.workload == "wakeups" else 1 / curve.units_per_s
-    return np.concatenate([[np.inf], cost / cost[-1]])
+    return _costs(_cache_of(p), without_masks(p).tenants[k], _least_apart(p, k))[0]
 
 
-def code_slowdown(p: Params, k: int) -> np.ndarray:
-    """With CDP: what the code of tenant k adds with 0 … W ways, float64[W + 1]."""
-    return _stalls(_cache_of(p), without_masks(p).tenants[k])[1]
+def code_ways(p: Params, k: int, ways: int) -> int:
+    """How many of tenant k's ways are best left to its code alone; 0: code and data share all of them."""
+    return int(_costs(_cache_of(p), without_masks(p).tenants[k], _least_apart(p, k))[1][ways])
+
+
+def _least_apart(p: Params, k: int) -> int:
+    """Fewest ways of a mask if code and data may have ways apart, else 0."""
+    return p.min_cbm_ways if p.cdp and _has_code(p.tenants[k]) else 0
 
 
 def _cache_of(p: Params) -> Cache:
@@ -149,20 +159,39 @@ def _solo(p: Cache, t: Tenant) -> curves.Curve:
 
 
 @lru_cache(maxsize=_KEPT)
-def _stalls(p: Cache, t: Tenant) -> tuple[np.ndarray, np.ndarray]:
-    """Time lost to misses of data and of code by ways of each, as a share of the time without any miss."""
-    found = curves.split(p, t)
-    share = p.memory_ns / t.parallelism_ratio / found.unit_ns
-    return tuple(
-        np.concatenate([[np.inf], misses * share]) for misses in (found.data_misses, found.code_misses)
-    )
+def _costs(p: Cache, t: Tenant, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cost by ways and how many of them are the code's alone; least: the fewest of either, 0 if never apart.
+
+    A division costs what the tenant's curve says of as many misses.
+    """
+    curve = _solo(p, t)
+    cost = curve.cpi_ratio if t.workload == "wakeups" else 1 / curve.units_per_s
+    cost = np.concatenate([[np.inf], cost / cost[-1]])
+    code = np.zeros(cost.size, dtype=np.int64)
+    if not least:
+        return cost, code
+    apart, order = _split(p, t), np.argsort(curve.misses_per_s / curve.units_per_s)
+    known = (curve.misses_per_s / curve.units_per_s)[order], cost[1:][order]
+    for ways in range(2 * least, cost.size):
+        codes = np.arange(least, ways - least + 1)
+        misses = apart.data_misses[ways - codes - 1] + apart.code_misses[codes - 1]
+        found = np.interp(misses, *known)
+        if found.min() < (1 - WORTH) * cost[ways]:
+            cost[ways], code[ways] = found.min(), codes[np.argmin(found)]
+    return cost, code
+
+
+@lru_cache(maxsize=_KEPT)
+def _split(p: Cache, t: Tenant) -> curves.Split:
+    return curves.split(p, t)
 
 
 __all__ = [
     "Proposal",
     "alone",
     "capability",
-    "code_slowdown",
+    "code_ways",
+    "divided",
     "names",
     "proposal",
     "schemata",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resctrl_host import mount
 
-from nfvlab.cat import propose
+from nfvlab.cat import propose, tables
 from nfvlab.cat.analytic import analyze
 from nfvlab.cat.cbm import Cbm
 from nfvlab.cat.params import Params
@@ -97,8 +97,8 @@ def test_any_tenants_get_masks_that_a_host_takes(seed, cdp):
 
 
 def fits(p: Params) -> bool:
-    """Whether the smallest masks find room: one a tenant, with CDP two side by side."""
-    each = p.min_cbm_ways * (2 if p.cdp else 1)
+    """Whether the smallest masks find room, one a tenant: with CDP code and data may have the same."""
+    each = p.min_cbm_ways
     closed = p.io_mask if has_device(p) else 0
     free = "".join("x" if closed >> way & 1 else "." for way in range(p.cache_ways))
     runs = [len(run) for run in free.split("x")]
@@ -157,6 +157,90 @@ def test_more_ways_never_cost_more(p):
         cost = propose.slowdown(p, k)
         assert cost.shape == (p.cache_ways + 1,) and np.isinf(cost[0]) and cost[-1] == pytest.approx(1)
         assert (np.diff(cost[1:]) <= 1e-6 * cost[1:-1]).all()
+
+
+# -- what it is worth ----------------------------------------------------------------------------------------------
+
+MARGIN = 0.01  # of the sum: a curve is of a tenant alone, without the others' traffic on the memory channel
+
+
+def equal_shares(p: Params) -> Params:
+    """As many ways for each, next to each other, away from the devices' ways where a tenant has a device."""
+    free = p.cache_ways if not has_device(p) else (p.io_mask & -p.io_mask).bit_length() - 1
+    count = len(p.tenants)
+    return tables.blocks(p, [free // count + (k < free % count) for k in range(count)], not has_device(p))
+
+
+@pytest.mark.parametrize("objective", ["throughput", "fairness"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_tenants_of_the_scenarios_were_better_off_with_equal_shares(name, objective):
+    p = SCENARIOS[name]
+    value = {"throughput": sum, "fairness": max}[objective]
+    found, even = (
+        value(slowdowns(q)) for q in (propose.proposal(p, objective=objective).params, equal_shares(p))
+    )
+    assert found <= (1 + MARGIN) * even
+
+
+def test_masks_do_not_pay_where_all_come_back_to_their_lines():
+    """The proposal gives each tenant ways of its own; where nobody streams, to share all ways may be better.
+
+    Set by set the shared ways go to whoever needs them there, and they include those of the devices. Everywhere else
+    the proposal is better than no masks.
+    """
+    worse = []
+    for name, p in SCENARIOS.items():
+        found, without = (sum(slowdowns(q)) for q in (propose.proposal(p).params, propose.without_masks(p)))
+        worse += [name] if found > (1 + MARGIN) * without else []
+    assert worse == ["overlapping masks"]
+    assert not any(t.workload == "scan" for t in SCENARIOS["overlapping masks"].tenants)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_tenants_at_random_were_better_off_with_equal_shares(seed):
+    p = anything(seed, cdp=seed % 3 == 0)
+    p = p.replace(io_mask=0b11 << (p.cache_ways - 2))
+    assert sum(slowdowns(propose.proposal(p).params)) <= (1 + MARGIN) * sum(slowdowns(equal_shares(p)))
+
+
+def test_the_best_division_is_found_among_all_of_them():
+    p = propose.without_masks(TWO)
+    every = [sum(slowdowns(tables.blocks(p, (w, 10 - w), False))) for w in range(1, 10)]
+    found = propose.proposal(p)
+    assert sum(slowdowns(found.params)) == pytest.approx(min(every), rel=MARGIN)
+    assert max(every) > 1.1 * min(every), "it matters which"
+
+
+def test_code_and_data_apart_are_never_dearer_than_together():
+    divided = 0
+    for seed in range(20):
+        p = anything(seed)
+        for k in range(len(p.tenants)):
+            together, apart = propose.slowdown(p, k), propose.slowdown(p.replace(cdp=True), k)
+            assert (apart <= together).all()
+            codes = [propose.code_ways(p.replace(cdp=True), k, w) for w in range(1, p.cache_ways + 1)]
+            assert all(0 <= c < w for w, c in enumerate(codes, 1))
+            assert ((apart < together)[1:] == (np.array(codes) > 0)).all()
+            divided += any(codes)
+    assert divided > 5
+
+
+def test_a_division_is_worth_what_its_curve_says():
+    """Code that data evicts: the theory of the whole tenant, masks apart, beside the curve of the division."""
+    p = SCENARIOS["code evicted by data, CDP"]
+    cost = propose.slowdown(p, 0)
+    ways = next(w for w in range(2, p.cache_ways + 1) if propose.code_ways(p, 0, w))
+    data, code = propose.divided((1 << ways) - 1, propose.code_ways(p, 0, ways))
+    t = p.tenants[0].replace(data_mask=data, code_mask=code)
+    assert slowdowns(p.replace(tenants=(t,)))[0] == pytest.approx(cost[ways], rel=MARGIN)
+
+
+@pytest.mark.parametrize(
+    ("mask", "code_ways", "data", "code"),
+    [(0b1110, 0, 0b1110, 0b1110), (0b1110, 1, 0b0110, 0b1000), (0b10110, 2, 0b00010, 0b10100)],
+)
+def test_the_topmost_ways_are_the_codes(mask, code_ways, data, code):
+    assert propose.divided(mask, code_ways) == (data, code)
 
 
 # -- speed ---------------------------------------------------------------------------------------------------------
