@@ -13,6 +13,8 @@ from nfvlab.cat.scenarios import SCENARIOS
 from nfvlab.cat.simulation import Samples
 from nfvlab.figures import Figure
 from nfvlab.llc.figures import COLOURS, MOST, relevant, tenant_name
+from nfvlab.params import ParamError
+from nfvlab.results import indexed
 
 IO = np.array(to_rgb("#dde3ea"))  # ways that devices fill
 PROPOSED = {
@@ -23,6 +25,7 @@ PROPOSED = {
     "markerfacecolor": "white",
 }
 KEY = "bars: theory · dots: simulated · diamonds and pale blocks: the optimiser's proposal · times: mean to 99 %"
+NO_ROOM = "no proposal: too few ways for a mask each"
 STRIPES = 10  # rows of the picture of the masks for each tenant: data, code, a gap, the proposal
 
 
@@ -30,7 +33,7 @@ class Live(house.Picture):
     """Ways of each tenant, its misses, its speed as a share of that alone, and the time of its packets or wake-ups."""
 
     size = (9.0, 4.7)
-    actions = {"Take the proposal": lambda p: propose.proposal(p).params}
+    actions = {"Take the proposal": lambda p: found.params if (found := _proposal(p)) else p}
 
     def build(self, p: Params) -> None:
         """One row a tenant: masks, misses, speed, times."""
@@ -76,7 +79,7 @@ class Live(house.Picture):
         )
 
     def _bars(self, axes):
-        made = [Rectangle((0, k - 0.16), 0, 0.32, color=COLOURS[k], alpha=0.85) for k in range(MOST)]
+        made = [Rectangle((0, k - 0.16), 0, 0.32, color=COLOURS[k], alpha=0.85, lw=0) for k in range(MOST)]
         for bar in made:
             self.animate(axes.add_patch(bar))
         dots = self.animate(*axes.plot([], [], clip_on=False, zorder=4, **house.SIMULATION))
@@ -84,35 +87,35 @@ class Live(house.Picture):
         return made, dots, diamonds
 
     def show(self, p: Params, theory: Theory, samples: Samples | None = None) -> None:
-        """Theory as bars, the simulation as dots, the optimiser's proposal as diamonds."""
+        """Theory as bars, the simulation as dots, the optimiser's proposal, if there is one, as diamonds."""
         count = len(p.tenants)
         if count != self._rows:
             self._rows = count
             self.masks.set_ylim(max(count, 3) - 0.35, -0.6)
-        found = propose.proposal(p)
+        found = _proposal(p)
         self._found = (p, found)
-        self._show_masks(p, found)
+        proposed = found.theory if found else None
+        self._show_masks(p, found.params if found else None)
         seen = samples.estimate() if samples is not None else {}
         estimates = {name: estimate.value for name, estimate in seen.items()}
         missed = [estimates[f"miss_frac[{k}]"] for k in range(count)] if seen else []
-        pair = (theory.miss_frac, found.theory.miss_frac)
-        self._show_bars(self.misses, self.bars[0], *pair, missed)
-        speeds = [_speeds(p, of) for of in (_values(theory), _values(found.theory), estimates) if of]
-        self._show_bars(self.speed, self.bars[1], *speeds[:2], speeds[2] if estimates else [])
-        self._show_times(theory, found.theory, seen, count)
+        wanted = proposed.miss_frac if proposed else ()
+        self._show_bars(self.misses, self.bars[0], theory.miss_frac, wanted, missed)
+        speeds = [_speeds(p, of) if of else [] for of in (_values(theory), _values(proposed), estimates)]
+        self._show_bars(self.speed, self.bars[1], *speeds)
+        self._show_times(theory, proposed, seen, count)
 
-    def _show_masks(self, p: Params, found: propose.Proposal) -> None:
+    def _show_masks(self, p: Params, proposed: Params | None) -> None:
         count, ways = len(p.tenants), p.cache_ways
         cells = np.ones((STRIPES * count, ways, 3))
-        for k, (tenant, other) in enumerate(zip(p.tenants, found.params.tenants, strict=True)):
+        for k in range(count):
             rows = cells[STRIPES * k : STRIPES * (k + 1)]
             _paint(rows[2:7], p.io_mask, ways, IO)
             colour, pale = np.array(to_rgb(COLOURS[k])), 0.35 * np.array(to_rgb(COLOURS[k])) + 0.65
-            masks = [tenant.data_mask, tenant.code_mask] if p.cdp else [tenant.data_mask]
+            masks = _masks(p, k)
             for j, mask in enumerate(masks):
                 _paint(rows[2 + 5 * j // len(masks) : 2 + 5 * (j + 1) // len(masks)], mask, ways, colour)
-            others = [other.data_mask, other.code_mask] if p.cdp else [other.data_mask]
-            for j, mask in enumerate(others):
+            for j, mask in enumerate(_masks(proposed, k) if proposed else []):
                 _paint(rows[8 + j : 9 + j if p.cdp else 10], mask, ways, pale)
             self.names[k].set(text=tenant_name(p, k), position=(-0.3, k - 0.32), visible=True)
         for text in self.names[count:]:
@@ -130,10 +133,10 @@ class Live(house.Picture):
         for k, bar in enumerate(bars):
             bar.set_width(values[k] if k < len(values) else 0.0)
         dots.set_data(seen, rows[: len(seen)])
-        diamonds.set_data(proposed, rows + 0.36)
+        diamonds.set_data(proposed, rows[: len(proposed)] + 0.36)
         self.fit(axes, x=(0, min(1.0, 1.05 * max(*values, *proposed, 1e-3))))
 
-    def _show_times(self, theory: Theory, proposed: Theory, seen, count: int) -> None:
+    def _show_times(self, theory: Theory, proposed: Theory | None, seen, count: int) -> None:
         rows = [k for k in range(count) if np.isfinite(theory.unit_ns[k])]
         mean, tail = ([getattr(theory, name)[k] for k in rows] for name in ("unit_ns", "unit_p99_ns"))
         self.mean.set_data(mean, rows)
@@ -142,27 +145,26 @@ class Live(house.Picture):
             line.set_data(*(([theory.unit_ns[k], theory.unit_p99_ns[k]], [k, k]) if there else ([], [])))
         dots = [seen[f"unit_p99_ns[{k}]"].value for k in rows] if seen else []
         self.seen.set_data(dots, rows if seen else [])
-        others = [proposed.unit_p99_ns[k] for k in rows]
-        self.wanted.set_data(others, np.array(rows) + 0.36)
+        others = [proposed.unit_p99_ns[k] for k in rows] if proposed else []
+        self.wanted.set_data(others, np.array(rows)[: len(others)] + 0.36)
         self.fit(self.times, x=[*mean, *tail, *others] or [1e2, 1e3])
 
     def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
         """One tile a tenant: what it gets, then its misses, then the proposal."""
         seen = samples.estimate() if samples is not None else {}
         kept = getattr(self, "_found", None)
-        found = kept[1] if kept and kept[0] == p else propose.proposal(p)
+        found = kept[1] if kept and kept[0] == p else _proposal(p)
         tiles = {}
         for k, tenant in enumerate(p.tenants):
             name = "packets_per_s" if tenant.workload == "packets" else "cpi_ratio"
             name = "unit_p99_ns" if tenant.workload == "wakeups" else name
-            what = {"packets_per_s": "", "cpi_ratio": " cycles per instruction", "unit_p99_ns": " at 99 %"}[
-                name
-            ]
+            what = {"packets_per_s": "", "cpi_ratio": " CPI", "unit_p99_ns": " at 99 %"}[name]
             lines = [units.human(name, getattr(theory, name)[k]) + what]
             if seen:
                 lines.append(f"simulated {house.with_error(name, seen[f'{name}[{k}]'])}")
             lines.append(f"misses {units.human('miss_frac', theory.miss_frac[k])}")
-            lines.append(f"proposal {units.human(name, getattr(found.theory, name)[k])}")
+            wanted = f"proposal {units.human(name, getattr(found.theory, name)[k])}" if found else NO_ROOM
+            lines.append(wanted)
             tiles[tenant_name(p, k)] = " · ".join(lines)
         return tiles
 
@@ -175,8 +177,29 @@ class Live(house.Picture):
         return p.cache_ways, p.io_mask, "devices"
 
 
-def _values(theory: Theory) -> dict[str, float]:
-    return {name: value for name, (value, _) in theory.outputs().items()}
+def _proposal(p: Params) -> propose.Proposal | None:
+    """The proposal, or None where there are not ways enough for a mask each."""
+    try:
+        return propose.proposal(p)
+    except ParamError:
+        return None
+
+
+def _masks(p: Params, k: int) -> list[int]:
+    """The masks of a tenant that count."""
+    t = p.tenants[k]
+    return [t.data_mask, t.code_mask] if p.cdp else [t.data_mask]
+
+
+def _values(theory: Theory | None) -> dict[str, float]:
+    """What speeds are made of, by name."""
+    if theory is None:
+        return {}
+    return {
+        name: value
+        for field in ("references_per_s", "cpi_ratio")
+        for name, value in indexed(field, getattr(theory, field)).items()
+    }
 
 
 def _speeds(p: Params, outputs: dict[str, float]) -> list[float]:
