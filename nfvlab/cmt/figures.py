@@ -215,9 +215,12 @@ def between(at_ns: np.ndarray, t_ns: np.ndarray, left_bytes: np.ndarray) -> np.n
     """A decay at these times, from its values at others: monotone cubic in the logarithms (Fritsch and Carlson)."""
     from scipy.interpolate import PchipInterpolator
 
-    known = t_ns > 0
-    curve = PchipInterpolator(np.log(t_ns[known]), np.log(np.maximum(left_bytes[known], LEAST_BYTES)))
-    x = np.log(np.clip(at_ns, t_ns[known][0], t_ns[known][-1]))
+    known = (t_ns > 0) & (np.diff(t_ns, prepend=-np.inf) > 0)
+    if known.sum() < 2:  # nobody is left who could evict a line
+        return np.full(at_ns.shape, float(left_bytes[0]))
+    t, left = t_ns[known], np.maximum(left_bytes[known], LEAST_BYTES)
+    curve = PchipInterpolator(np.log(t), np.log(left))
+    x = np.log(np.clip(at_ns, t[0], t[-1]))
     return np.exp(curve(x))
 
 
