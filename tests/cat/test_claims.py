@@ -75,8 +75,6 @@ def broken(values: dict[str, float], right, seen) -> list[str]:
         value, claim = values[name], right.claim(name)
         if np.isnan(value) and np.isnan(estimate.value):
             continue
-        if name == "memory_wait_ns" and np.isnan(estimate.value):
-            continue  # not one miss in so short a time, where the mean over many is a few
         slack = claim.rel * abs(estimate.value) + claim.abs + 4 * np.nan_to_num(estimate.stderr)
         if not abs(value - estimate.value) <= slack:
             found.append(f"{name}: {value:.6g} for {estimate.value:.6g} ± {estimate.stderr:.2g}, {claim}")
