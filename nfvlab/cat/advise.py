@@ -69,7 +69,17 @@ class Advice:
             rows.append(row | {"lower_bytes_per_s": least, "upper_bytes_per_s": most})
         return pd.DataFrame(rows).set_index("group")
 
+    def __repr__(self) -> str:
+        lines = ("  ".join(row.values()) for row in self._rows())
+        return "\n".join([f"cache {self.domain}: {self._says()}", *(f"  {line}" for line in lines)])
+
     def _repr_html_(self) -> str:
+        return html_table(f"cache {self.domain}: {self._says()}", self._rows())
+
+    def _says(self) -> str:
+        return "; ".join([f"may miss {human(QUANTITY, self.regret)}", *self._sentences()])
+
+    def _rows(self) -> list[dict[str, str]]:
         rows = []
         for k, (curve, (expected, least, most)) in enumerate(
             zip(self.curves, self.effect().values(), strict=True)
@@ -80,8 +90,7 @@ class Advice:
             row |= {"ways": str(self.allocation.ways[k]), "mask": f"{self.allocation.masks[k]:x}"}
             row |= {"bandwidth then": human(QUANTITY, expected)}
             rows.append(row | {"at least": human(QUANTITY, least), "at most": human(QUANTITY, most)})
-        says = "; ".join([f"may miss {human(QUANTITY, self.regret)}", *self._sentences()])
-        return html_table(f"cache {self.domain}: {says}", rows)
+        return rows
 
     def _sentences(self) -> list[str]:
         return [*([self.measure.words()] if self.measure else []), *self.notes]

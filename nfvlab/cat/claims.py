@@ -133,21 +133,21 @@ def doubts(theory: "Theory") -> tuple[str, ...]:
     over = overlapping(p)
     if over:
         found.append(
-            f"The masks of tenants {_list(over)} overlap in part: which lines stay in the common ways depends on the "
+            f"The masks of {_of(over)} overlap in part: which lines stay in the common ways depends on the "
             "order in which they came, and the miss ratios here are right to a few ways."
         )
         walks = [k for k in over if p.tenants[k].workload != "zipf"]
         if walks:
             found.append(
-                f"Tenants {_list(walks)} walk or come round while ways overlap: a part of a walk may settle where "
-                "nobody else fills, which this theory does not see."
+                f"Ways overlap where {_of(walks)} walk round or wake up: a part of a walk may settle where nobody else "
+                "fills, which this theory does not see."
             )
     for k, t in enumerate(p.tenants):
         found += _of_tenant(theory, k, t)
     parted = [k for k in range(len(p.tenants)) if ring_slack(theory, k)[0] == RING_FRAC]
     if parted:
         found.append(
-            f"The ring of tenants {_list(parted)} lives partly in the device's ways and partly in the core's: which "
+            f"The ring of {_of(parted)} lives partly in the device's ways and partly in the core's: which "
             "lines do is settled set by set, and misses may be short of the truth by a sixth of the references."
         )
     if not p.hashed:
@@ -182,8 +182,8 @@ def _of_tenant(theory: "Theory", k: int, t: Tenant) -> list[str]:
     misses = theory.data_miss_frac[k]
     if t.workload in ("scan", "chase") and 0.02 < misses < 0.98:
         found.append(
-            f"Tenant {k} walks round data that just fits or just does not: some sets keep all of it and others none, "
-            "and a little more or less room turns many misses into hits."
+            f"Tenant {k + 1} walks round data that just fits or just does not: some sets keep all of it and others "
+            "none, and a little more or less room turns many misses into hits."
         )
     if t.workload == "phases":
         cycle_ns = (
@@ -191,17 +191,17 @@ def _of_tenant(theory: "Theory", k: int, t: Tenant) -> list[str]:
         )
         if cycle_ns > span_ns / 2:
             found.append(
-                f"Tenant {k} takes {human('cycle_ns', cycle_ns)} to go through its phases, so what is simulated holds "
-                "only some of them."
+                f"Tenant {k + 1} takes {human('cycle_ns', cycle_ns)} to go through its phases, so what is simulated "
+                "holds only some of them."
             )
     if t.workload == "wakeups" and theory.equilibrium.busy_ns(k) > t.interval_ns:
         found.append(
-            f"Tenant {k} cannot finish before its next wake-up is due, and falls behind without end."
+            f"Tenant {k + 1} cannot finish before its next wake-up is due, and falls behind without end."
         )
     return found
 
 
-def _list(numbers: tuple[int, ...] | list[int]) -> str:
-    """Numbers in words."""
-    words = [str(n) for n in numbers]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _of(numbers: tuple[int, ...] | list[int]) -> str:
+    """Tenants in words, the first one being tenant 1."""
+    words = [str(n + 1) for n in numbers]
+    return f"tenant {words[0]}" if len(words) == 1 else f"tenants {', '.join(words[:-1])} and {words[-1]}"

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import TwoSlopeNorm
 
 from nfvlab import figures as house
 from nfvlab import units
@@ -20,8 +19,8 @@ def gains(frame: "DataFrame", x: str, y: str, titles: tuple[str, str], *, title:
     with house.style():
         drawn = Figure(figsize=(8.6, 3.9), layout="constrained")
         axes = drawn.subplots()
-        norm = TwoSlopeNorm(0, min(-0.01, float(wide.to_numpy().min())), max(0.01, size))
-        mesh = axes.imshow(wide.to_numpy(), cmap="RdBu", norm=norm, aspect="auto", origin="lower")
+        look = {"cmap": "RdBu", "vmin": -size, "vmax": size, "aspect": "auto", "origin": "lower"}
+        mesh = axes.imshow(wide.to_numpy(), **look)
         if wide.to_numpy().min() < 0 < wide.to_numpy().max():
             axes.contour(wide.to_numpy(), levels=[0.0], colors=house.INK, linewidths=1.5)
         _ticks(axes.xaxis, x, wide.columns)

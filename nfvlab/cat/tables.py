@@ -23,6 +23,8 @@ from nfvlab.readers.published import read_published
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from nfvlab.cat.host import Recommendation
+
 
 def classes() -> Table:
     """Classes of service of some parts, with and without CDP."""
@@ -174,3 +176,11 @@ def doubts(scenarios: Mapping[str, Params]) -> Table:
         {"scenario": name, "doubt": doubt} for name, p in scenarios.items() for doubt in analyze(p).doubts()
     ]
     return Table("Doubts of the theory", rows or [{"scenario": "none", "doubt": ""}])
+
+
+def to_paste(found: "Recommendation") -> Table:
+    """The writes that bring a recommendation about, in an order that the kernel takes, as tried in memory."""
+    rows = [{"file": write.path, "text": write.text.strip()} for write in found.tried.writes]
+    return Table(
+        "To paste, in this order", rows or [{"file": "none", "text": "the masks are as they should be"}]
+    )
