@@ -34,7 +34,7 @@ def reprogram(
     """
     first, *others = stages
     for later in others:
-        if with_masks_of(first, later) != later:
+        if len(later.tenants) != len(first.tenants) or with_masks_of(first, later) != later:
             raise ValueError(
                 "stages differ in more than masks: start from one scenario and change its masks only"
             )
