@@ -38,6 +38,7 @@ FEATURES: tuple[Feature, ...] = (
         "CMT / MBM",
         "Who fills the last-level cache and the memory bus, and how far can the counters be trusted?",
         "01_cmt_mbm.ipynb",
+        built=True,
     ),
     Feature(
         2,
