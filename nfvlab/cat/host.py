@@ -9,7 +9,7 @@ left open, a second with other masks may close.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nfvlab.cat.advise import Advice, advise, schemata
@@ -17,6 +17,7 @@ from nfvlab.cat.curves import FEWEST
 from nfvlab.cat.parts import Capability
 from nfvlab.cat.pasted import LOCKED, Tried, try_out
 from nfvlab.cat.phases import Phase, control_rows, own_now, phases, seen
+from nfvlab.cat.present import as_now, at_home, elsewhere, unmoved, worse
 from nfvlab.cat.recorded import from_resctrl
 from nfvlab.cat.watched import watched
 from nfvlab.params import ParamError, Problem
@@ -25,6 +26,9 @@ from nfvlab.readers.errors import ReaderError
 if TYPE_CHECKING:
     import pandas
 
+ELSEWHERE_WAYS = (
+    0.1  # held beyond its own ways: more than a reading's step, which is 48 to 120 KiB of a way of 1.5 MiB
+)
 RECORD = "nfvlab record resctrl --seconds 60 -o cache.json"
 
 
@@ -80,8 +84,9 @@ def recommend(
         options = {option: {n: given[n] for n in names if n in given} for option, given in by_group.items()}
         options |= {"use_io_ways": use_io_ways, "cautious": cautious}
         advice, said = _advise_domain(joined, phase, domain, names, options)
-        advices.append(_as_now(advice, there[-1], phase, joined["capability"]))
-        notes += said
+        advices.append(as_now(advice, there[-1], phase, joined["capability"]))
+        notes += [*said, *worse(advices[-1])]
+    notes += elsewhere(there[-1], phase, joined["capability"])
     notes += [*_alone(usable), *_throttled(recordings[-1][1])]
     lines = _changed(advices, phase)
     tried = try_out(lines, phase, joined["capability"], joined["cache_bytes"], cdp=joined["cdp"])
@@ -103,8 +108,9 @@ def _advise_domain(
     rows = joined["frame"]
     taken, reserved = _reserved(phase, domain, names)
     some = rows[(rows["domain"] == domain) & rows["control_group"].isin(names)]
-    (advice,) = advise(**joined | {"frame": some, "taken_mask": taken}, **options)
-    advice, kept = _unmoved(advice, phase, joined["capability"])
+    question = joined | {"frame": some, "taken_mask": taken} | options
+    (advice,) = advise(**question)
+    advice, kept = unmoved(advice, question, phase)
     return advice, [*reserved, *kept, *_overlaps(phase, advice)]
 
 
@@ -148,7 +154,9 @@ def _join(asked: list[dict], paths: list[str]) -> dict[str, Any]:
             if question[word] != asked[0][word]:
                 what = f"its {word} is not that of {paths[0]}"
                 raise ReaderError(path, None, what, "Advise recordings of different hosts one by one")
-        frame = control_rows(question["frame"])
+        frame = at_home(
+            control_rows(question["frame"]), question["cache_bytes"] / question["capability"].cbm_len
+        )
         frame = frame.assign(t_ns=frame["t_ns"] - frame["t_ns"].min() + end)
         end = frame["t_ns"].max()  # no time passes in between: no interval reaches from one into the next
         frames.append(frame.assign(recording=number))
@@ -226,40 +234,6 @@ def _throttled(meta) -> list[str]:
                 what = f"has MB {some[domain]} in domain {domain}, others up to {most}"
                 notes.append(f"{name} {what}: its bandwidth may show that limit, not what it wants")
     return notes
-
-
-def _as_now(advice: Advice, there: "pandas.DataFrame", phase: Phase, capability: Capability) -> Advice:
-    """The advice with now_ways and now_rate of the last phase, where that has a rate.
-
-    now_ways are its own ways where a group has some, as in its curve; else what it held.
-    """
-    ways, rate = advice.now_ways.copy(), advice.now_rate.copy()
-    own = _own(phase, advice.domain, capability)
-    rows = there[(there["domain"] == advice.domain) & there["rate_bytes_per_s"].notna()]
-    for k, name in enumerate(advice.allocation.names):
-        last = rows[(rows["group"] == name) & (rows["phase"] == there["phase"].max())]
-        if len(last):
-            held = last["held_ways"].iloc[-1]
-            ways[k], rate[k] = own.get(name, 0).bit_count() or held, last["rate_bytes_per_s"].iloc[-1]
-    return replace(advice, now_ways=ways, now_rate=rate)
-
-
-def _own(phase: Phase, domain: int, capability: Capability) -> dict[str, int]:
-    """Masks that no other group's mask and no device overlaps."""
-    names = [group for group, where in phase.masks if where == domain]
-    found = {name: own_now(phase, domain, name, [n for n in names if n != name]) for name in names}
-    return {name: mask for name, mask in found.items() if mask and not mask & capability.shareable_bits}
-
-
-def _unmoved(advice: Advice, phase: Phase, capability: Capability) -> tuple[Advice, list[str]]:
-    """The same advice with the present masks, if every group already has as many ways of its own."""
-    own, allocation = _own(phase, advice.domain, capability), advice.allocation
-    masks = tuple(own.get(name, 0) for name in allocation.names)
-    if advice.cdp or tuple(mask.bit_count() for mask in masks) != allocation.ways:
-        return advice, []
-    kept = replace(allocation, masks=masks, io_ways=(0,) * len(masks))
-    note = f"in domain {advice.domain} every group has as many ways as recommended already: the masks stay"
-    return replace(advice, allocation=kept), [note]
 
 
 __all__ = ["Recommendation", "recommend"]
