@@ -10,6 +10,7 @@ left open, a second with other masks may close.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from nfvlab.cat.advise import Advice, advise, schemata
@@ -48,6 +49,16 @@ class Recommendation:
     phase: Phase
     seen: "pandas.DataFrame"
     notes: tuple[str, ...]
+
+    def commands(self) -> str:
+        """What to paste as root, a line a write; empty where the masks stay."""
+        return "\n".join(write.command() for write in self.tried.writes)
+
+    def _repr_html_(self) -> str:
+        tables = "".join(advice._repr_html_() for advice in self.advices)
+        notes = "".join(f"<li>{escape(note)}</li>" for note in (*self.tried.refused, *self.notes))
+        paste = escape(self.commands()) or "nothing to paste: the masks are as recommended"
+        return f"{tables}<pre>{paste}</pre>" + (f"<ul>{notes}</ul>" if notes else "")
 
 
 def recommend(

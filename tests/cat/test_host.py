@@ -202,3 +202,11 @@ def test_recordings_of_different_hosts_are_refused(made):
 
 def test_sizes_are_those_of_the_recording(made):
     assert recommend([made(THREE, [SHARED])]).way_bytes == WAY
+
+
+def test_a_recommendation_shows_itself(made):
+    hostile = {"/": flat(3e8), "<b>vm": power(4e9, 0.6)}
+    found = recommend([made(hostile, [Stretch(40, {"/": 0x3, "<b>vm": 0xFF00})])])
+    html = found._repr_html_()
+    assert "<b>" not in html and "&lt;b&gt;vm/schemata" in html and html.count("<table") == 1
+    assert found.commands().count("\n") + 1 == len(found.tried.writes) == 2
