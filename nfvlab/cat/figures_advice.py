@@ -71,7 +71,7 @@ def _curve(axes: "Axes", advice: Advice, k: int, *, last_row: bool) -> None:
     errors = {"xerr": reach, "yerr": [level.error for level in seen], "elinewidth": 1, "ecolor": house.INK}
     style = {"marker": "s", "ms": 3.5, "ls": "none", "color": house.INK}
     axes.errorbar(x, y, **errors, **style, label="seen")
-    now = house.PUBLISHED | {"markersize": 7, "zorder": 4}
+    now = house.PUBLISHED | {"markersize": 7, "markerfacecolor": "none", "zorder": 6}
     axes.plot(advice.now_ways[k], advice.now_rate[k], **now, label="now")
     axes.axvline(ways, color=house.INK, lw=1, ls=":", zorder=1)
     then = {"marker": "*", "ms": 13, "mfc": colour, "mec": "white", "ls": "none", "zorder": 5}
@@ -122,7 +122,7 @@ def effect(advice: Advice) -> Figure:
                 if beyond:
                     axes.plot(x, k, marker=marker, color=colour, ms=7, clip_on=False)
             axes.plot(expected, k, marker="*", ms=13, mfc=colour, mec="white", ls="none", zorder=4)
-            axes.plot(advice.now_rate[k], k, **house.PUBLISHED | {"zorder": 3})
+            axes.plot(advice.now_rate[k], k, **house.PUBLISHED | {"markerfacecolor": "none", "zorder": 6})
             where = {"transform": axes.get_yaxis_transform(), "va": "center", "size": 9}
             axes.text(1.03, k, _effect_words(advice, k), **where)
         ways = [
