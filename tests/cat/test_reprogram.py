@@ -16,9 +16,7 @@ STAGE_NS = 2 * ms
 
 def host(*masks: int, tenants=(PLAIN, STREAM), **fields) -> Params:
     pairs = zip(tenants, masks, strict=True)
-    return Params(
-        **{**SMALL, **fields}, tenants=tuple(t.replace(data_mask=m, code_mask=m) for t, m in pairs)
-    )
+    return Params(**{**SMALL, **fields}, tenants=tuple(t.replace(data_mask=m, code_mask=m) for t, m in pairs))
 
 
 def course(*stages: Params, seed: int = 7, **options) -> reprogram.Course:
