@@ -77,7 +77,9 @@ class Advice:
         return html_table(f"cache {self.domain}: {self._says()}", self._rows())
 
     def _says(self) -> str:
-        return "; ".join([f"may miss {human(QUANTITY, self.regret)}", *self._sentences()])
+        bounded = f"may miss {human(QUANTITY, self.regret)}"
+        missed = bounded if np.isfinite(self.regret) else "nothing bounds what it may miss"
+        return "; ".join([missed, *self._sentences()])
 
     def _rows(self) -> list[dict[str, str]]:
         rows = []
