@@ -6,8 +6,7 @@ reading every 10 ms instead of every second, so that 0.6 s are 60 samples and ev
 
     python -m nfvlab.cmt.recording data/recordings/resctrl/simulated_600ms.jsonl
 
-The default group has RMID 0 and with it what devices write, as parts without RMIDs for devices have it (Intel RDT
-architecture specification: non-CPU agents carry CLOSID 0 and RMID 0 unless told otherwise).
+The default group has RMID 0 and with it, as is assumed here of parts without RMIDs for devices, what devices write.
 """
 
 import sys
@@ -169,9 +168,6 @@ def write(path: Path) -> None:
     path.write_text("".join(lines()), encoding="utf-8")
 
 
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))
-
 __all__ = [
     "ALLOCATIONS",
     "GROUPS",
@@ -183,3 +179,6 @@ __all__ = [
     "with_masks",
     "write",
 ]
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
