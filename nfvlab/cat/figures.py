@@ -14,7 +14,6 @@ from nfvlab.cat.simulation import Samples
 from nfvlab.figures import Figure
 from nfvlab.llc.figures import COLOURS, MOST, relevant, tenant_name
 from nfvlab.params import ParamError
-from nfvlab.results import indexed
 
 IO = np.array(to_rgb("#dde3ea"))  # ways that devices fill
 PROPOSED = {
@@ -101,8 +100,9 @@ class Live(house.Picture):
         missed = [estimates[f"miss_frac[{k}]"] for k in range(count)] if seen else []
         wanted = proposed.miss_frac if proposed else ()
         self._show_bars(self.misses, self.bars[0], theory.miss_frac, wanted, missed)
-        speeds = [_speeds(p, of) if of else [] for of in (_values(theory), _values(proposed), estimates)]
-        self._show_bars(self.speed, self.bars[1], *speeds)
+        dots = [propose.speed(p, k, estimates) for k in range(count)] if seen else []
+        by_theory = [propose.speeds(p, of) if of else [] for of in (theory, proposed)]
+        self._show_bars(self.speed, self.bars[1], *by_theory, dots)
         self._show_times(theory, proposed, seen, count)
 
     def _show_masks(self, p: Params, proposed: Params | None) -> None:
@@ -189,21 +189,6 @@ def _masks(p: Params, k: int) -> list[int]:
     """The masks of a tenant that count."""
     t = p.tenants[k]
     return [t.data_mask, t.code_mask] if p.cdp else [t.data_mask]
-
-
-def _values(theory: Theory | None) -> dict[str, float]:
-    """What speeds are made of, by name."""
-    if theory is None:
-        return {}
-    return {
-        name: value
-        for field in ("references_per_s", "cpi_ratio")
-        for name, value in indexed(field, getattr(theory, field)).items()
-    }
-
-
-def _speeds(p: Params, outputs: dict[str, float]) -> list[float]:
-    return [propose.speed(p, k, outputs) for k in range(len(p.tenants))]
 
 
 def _paint(rows: np.ndarray, mask: int, ways: int, colour: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from nfvlab.cat.parts import Capability
 from nfvlab.cat.schemata import paste
 from nfvlab.llc import curves
 from nfvlab.llc.params import Cache, Tenant
+from nfvlab.results import indexed
 
 WORTH = 1e-3  # of the time of a tenant that a division of its ways must gain
 _KEPT = 256
@@ -130,6 +131,14 @@ def speed(p: Params, k: int, outputs: Mapping[str, float]) -> float:
     return outputs[f"references_per_s[{k}]"] / whole.references_per_s[0]
 
 
+def speeds(p: Params, theory: Theory | None = None) -> list[float]:
+    """Speed of every tenant of `p` as a share of that alone, by theory."""
+    theory = theory or analyze(p)
+    fields = {name: getattr(theory, name) for name in ("references_per_s", "cpi_ratio")}
+    outputs = {key: x for name, values in fields.items() for key, x in indexed(name, values).items()}
+    return [speed(p, k, outputs) for k in range(len(p.tenants))]
+
+
 def slowdown(p: Params, k: int) -> np.ndarray:
     """Cost of tenant k with 0 … W ways, float64[W + 1]: times as slow as alone; infinite with none.
 
@@ -197,5 +206,6 @@ __all__ = [
     "schemata",
     "slowdown",
     "speed",
+    "speeds",
     "without_masks",
 ]

@@ -36,15 +36,14 @@ def settings(scenarios: Mapping[str, Params]) -> "DataFrame":
 
 
 def _shown(theory: Theory) -> dict[tuple[str, str], str]:
-    rows = {}
+    rows, speeds = {}, propose.speeds(theory.params, theory)
     for k in range(len(theory.params.tenants)):
         name = tenant_name(theory.params, k)
         for output, words in QUANTITIES.items():
             value = getattr(theory, output)[k]
             if np.isfinite(value):
                 rows[name, words] = units.human(output, value if value > LEAST else 0.0)
-        speed = propose.speed(theory.params, k, {key: value for key, (value, _) in theory.outputs().items()})
-        rows[name, "speed of that alone"] = units.human("speed_frac", speed)
+        rows[name, "speed of that alone"] = units.human("speed_frac", speeds[k])
     return rows
 
 
@@ -103,9 +102,9 @@ def hurts(p: Params, sizes: Sequence[float], ways: Sequence[int], *, tenant: int
     rows = []
     for size in sizes:
         q = _with(p, tenant, data_bytes=float(size))
-        free = analyze(propose.without_masks(q)).references_per_s[tenant]
+        free = propose.speeds(propose.without_masks(q))[tenant]
         for count in ways:
-            gain = analyze(given(q, tenant, count)).references_per_s[tenant] / free
+            gain = propose.speeds(given(q, tenant, count))[tenant] / free
             rows.append({"data_bytes": float(size), "ways": count, "gain_ratio": gain})
     return pd.DataFrame(rows)
 
@@ -123,7 +122,7 @@ def code_and_data(
     for share in shares:
         for size in sizes:
             q = _with(p, tenant, code_frac=float(share), code_bytes=float(size))
-            together = analyze(q.replace(cdp=False)).references_per_s[tenant]
+            together = propose.speeds(q.replace(cdp=False))[tenant]
             best = max(range(1, _count(q, tenant)), key=lambda w, q=q: _apart(q, tenant, w))
             gain = _apart(q, tenant, best) / together
             row = {
@@ -147,9 +146,7 @@ def _apart(p: Params, tenant: int, code_ways: int) -> float:
     count = _count(p, tenant)
     code = ((1 << code_ways) - 1) << (low + count - code_ways)
     data = ((1 << (count - code_ways)) - 1) << low
-    return analyze(_with(p.replace(cdp=True), tenant, data_mask=data, code_mask=code)).references_per_s[
-        tenant
-    ]
+    return propose.speeds(_with(p.replace(cdp=True), tenant, data_mask=data, code_mask=code))[tenant]
 
 
 def rings(p: Params, ring_counts: Sequence[int], io_ways: Sequence[int], *, tenant: int = 0) -> "DataFrame":

@@ -94,12 +94,11 @@ def proposals(p: Params) -> "DataFrame":
 
 def whole_model(p: Params) -> Params:
     """The best masks when every division of the ways is put to the theory: the smallest sum of slowdowns."""
-    alone = [propose.alone(p, k).references_per_s[0] for k in range(len(p.tenants))]
     part = propose.capability(p)
     io = not any(t.workload == "packets" for t in p.tenants)
 
     def slowdowns(ways: np.ndarray) -> np.ndarray:
-        return np.array([_slowdowns(blocks(p, row, io), alone) for row in ways.tolist()])
+        return np.array([_slowdowns(blocks(p, row, io)) for row in ways.tolist()])
 
     found = allocate_coupled(slowdowns, len(p.tenants), part, use_io_ways=io, max_ways=_most(p))
     return _masked(p, found.masks)
@@ -125,13 +124,12 @@ def _masked(p: Params, masks: Sequence[int]) -> Params:
     return p.replace(tenants=tuple(t.replace(data_mask=m, code_mask=m) for t, m in pairs))
 
 
-def _slowdowns(p: Params, alone: Sequence[float]) -> list[float]:
-    return [a / now for a, now in zip(alone, analyze(p).references_per_s, strict=True)]
+def _slowdowns(p: Params) -> list[float]:
+    return [1 / speed for speed in propose.speeds(p)]
 
 
 def _proposed(p: Params) -> dict[str, str]:
-    alone = [propose.alone(p, k).references_per_s[0] for k in range(len(p.tenants))]
-    slow = _slowdowns(p, alone)
+    slow = _slowdowns(p)
     row = {
         tenant_name(p, k): f"{t.data_mask:x}, {each:.3g} times"
         for k, (t, each) in enumerate(zip(p.tenants, slow, strict=True))
