@@ -38,7 +38,9 @@ class MaskRow(Control):
             return
         self.bits, self._quiet = bits, True
         self.strip.children = self.cells[_TOP - bits :]
-        with self.block.hold_sync():  # at once: the page would send a value in between back as if it were dragged
+        with (
+            self.block.hold_sync()
+        ):  # at once: the page would send a value in between back as if it were dragged
             low, high = self.block.value
             self.block.value = (min(low, bits), min(high, bits))
             self.block.max = bits
