@@ -38,9 +38,8 @@ class MaskRow(Control):
             return
         self.bits, self._quiet = bits, True
         self.strip.children = self.cells[_TOP - bits :]
-        with (
-            self.block.hold_sync()
-        ):  # at once: the page would send a value in between back as if it were dragged
+        # Range and value at once: the page would send a value in between back, as if it had been dragged there.
+        with self.block.hold_sync():
             low, high = self.block.value
             self.block.value = (min(low, bits), min(high, bits))
             self.block.max = bits
