@@ -209,14 +209,14 @@ class Panel:
 
     def _refused(self, path: str, why: str) -> None:
         self._cancel()
-        self._complain(f"{self._full_label(path)}: not understood", [why])
+        self._complain(f"{self.sections.full_label(path)}: not understood", [why])
 
     def _explain(self, problem: Problem) -> str:
         value, path = problem.value, nested.path_of(problem)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         known = number and path in self.values and math.isfinite(value)
         shown = units.human(problem.field, value) if known else repr(value)
-        return f"{self._full_label(path)} ({path}) is {shown}: {problem.rule}; {problem.remedy}."
+        return f"{self.sections.full_label(path)} ({path}) is {shown}: {problem.rule}; {problem.remedy}."
 
     @contextmanager
     def _reported(self, heading: str) -> Iterator[None]:
@@ -229,10 +229,6 @@ class Panel:
 
     # The controls
 
-    def _full_label(self, path: str) -> str:
-        place, label = self.sections.place(path), self.sections.label(path)
-        return label if label.startswith(place) else f"{place}: {label}"
-
     def _arrange(self) -> None:
         """Show the controls that this scenario uses; nothing moves while they are the same."""
         p = self.params
@@ -242,17 +238,19 @@ class Panel:
             groups = {title: [self._row(path) for path in paths] for title, paths in wanted[0].items()}
             self.board.arrange(groups, [self._row(path) for path in wanted[1]])
         if wanted[1]:
-            bits, marked, name = self.picture.ways(p)
-            self.board.head.value = masks.head(bits, marked, name)
-            for path in wanted[1]:
-                self.controls[path].frame(bits)
+            self.board.head.value = masks.head(*self.picture.ways(p))
+        for path in (path for path in self.values if path in self.controls and is_mask(path)):
+            self.controls[path].frame(self.picture.ways(p)[0])
 
     def _more(self) -> list[Any]:
-        return [self._row(path) for path in self.sections.rest(self.params)]
+        rows = [self._row(path, self.sections.full_label(path)) for path in self.sections.rest(self.params)]
+        self._arrange()
+        return rows
 
-    def _row(self, path: str) -> Any:
+    def _row(self, path: str, label: str | None = None) -> Any:
         if path not in self.controls:
-            label, place = self.sections.label(path), self.sections.place(path)
+            place = self.sections.place(path) if label is None else ""
+            label = label or self.sections.label(path)
             make = masks.MaskRow if is_mask(path) else control
             made = make(
                 self.specs[path], partial(self._changed, path), partial(self._refused, path), label, place

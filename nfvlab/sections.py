@@ -51,6 +51,11 @@ class Sections:
         label = self.labels[keys[0]] if keys else style.words(name)
         return f"{self.place(path)} {label.lower()}" if is_mask(path) and self.place(path) else label
 
+    def full_label(self, path: str) -> str:
+        """What a field is called where those of several parts stand together: "Tenant 2: ring"."""
+        label, place = self.label(path), self.place(path)
+        return label if not place or label.startswith(place) else f"{place}: {label.lower()}"
+
     def place(self, path: str) -> str:
         """Which of several parts a field belongs to: "Tenant 2"; empty for one of the whole."""
         step = _PART.match(path)

@@ -82,7 +82,7 @@ def test_a_broken_rule_names_the_part():
         made.board.picture.value
     )
     made.set(**{"cache_ways": 12, "tenants[0].data_bytes": -1.0})
-    assert "Tenant 1: Data (tenants[0].data_bytes) is -1 B: must lie in" in text_of(made.board.picture.value)
+    assert "Tenant 1: data (tenants[0].data_bytes) is -1 B: must lie in" in text_of(made.board.picture.value)
 
 
 def test_a_button_takes_the_scenario_elsewhere():
@@ -99,9 +99,18 @@ def test_the_rest_is_by_part_too_and_named():
     made = explore(fields={"Tenant": ["tenants[*].data_mask"]})
     made.board.fold.selected_index = 0
     assert "tenants[1].data_bytes" in shown(made)
-    assert made.controls["tenants[1].data_bytes"].hint().startswith("Tenant 2 Data, MiB: data")
+    assert made.controls["tenants[1].data_bytes"].hint().startswith("Tenant 2: data, MiB: data")
+    assert made.controls["tenants[1].data_bytes"].label == "Tenant 2: data"
     made.choose("four")
     assert "tenants[3].data_bytes" in shown(made)
+
+
+def test_a_mask_among_the_rest_has_as_many_cells_as_there_are_ways():
+    made = explore(fields={"Cache": ["cache_ways"]})
+    made.board.fold.selected_index = 0
+    assert len(made.controls["tenants[1].data_mask"].strip.children) == 12
+    made.set(**{"cache_ways": 16})
+    assert len(made.controls["tenants[0].data_mask"].strip.children) == 16
 
 
 @pytest.mark.parametrize(

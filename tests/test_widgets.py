@@ -275,7 +275,7 @@ def test_the_next_change_cancels_the_simulation_which_is_then_of_the_last_state(
             stale = made._task
             await asyncio.sleep(0)
         while not asked:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)  # look at every step, or all of them may be done between two looks
         made.controls["stall_rate_per_s"].slider.value = 40
         await made.settled()
         assert stale.cancelled()

@@ -100,12 +100,9 @@ def parse_recording(values: Sequence[Any], check: Checker) -> Recording:
     made.last_cmd_status = check.text(header, "last_cmd_status", at, required=False, null=True)
     info = check.section(header, "info", at)
     made.info = {f"info/{name}": check.text(info, name, (0, "info")) or "" for name in info}
-    events = [name for name in check.items(header, "events", at) if isinstance(name, str)]
-    if (
-        len(events) != len(header.get("events") or ())
-        or len(set(events)) != len(events)
-        or set(events) - set(EVENTS)
-    ):
+    listed = check.items(header, "events", at)
+    events = [name for name in listed if isinstance(name, str)]
+    if len(events) != len(listed) or len(set(events)) != len(events) or set(events) - set(EVENTS):
         check.problem((0, "events"), f"are not some of {', '.join(EVENTS)}, each once")
         events = []
     made.groups.append((0.0, _groups(header, check, at)))
@@ -134,6 +131,8 @@ def _body(value: Any, check: Checker, at: tuple, events: list[str], made: Record
         made.groups.append((t_ns or 0.0, _groups(value, check, at)))
     elif "rows" in value:
         took = check.number(value, "took_ms", at, scale=ms, required=False)
+        if value["rows"] == []:
+            check.problem((*at, "rows"), "is empty: a sample has a reading of each group")
         made.samples.append((t_ns or 0.0, took, _rows(value, check, at, events)))
     else:
         check.problem(at, "has neither rows nor groups")
