@@ -93,7 +93,7 @@ def analyze(p: Params) -> Theory:
         total_bytes_per_s=tuple(total.mean * per_s for total, _ in told),
         local_bytes_per_s=tuple(local.mean * per_s for _, local in told),
         rate_error_frac=tuple(
-            math.sqrt(total.squared_error) * per_s / flow.bytes_per_s if flow.lines_per_ns else math.nan
+            math.sqrt(total.squared_error) * per_s / flow.bytes_per_s if _counted(p, flow) else math.nan
             for (total, _), flow in zip(told, flowing, strict=True)
         ),
         longest_interval_ns=longest_interval_ns(p.counter_bits, p.upscale_bytes, p.memory_bytes_per_s),
@@ -122,6 +122,11 @@ def _settled(t: Tenant, held: float, units: float) -> bool:
     laws = [(flow.law, flow.speed * units) for flow in flows(t)[0]]
     touched = sum(float(law.footprint(np.float64(min(max(time, 1e-9), law.horizon)))) for law, time in laws)
     return touched > _TURNED_OVER * held or touched > _ALL * sum(law.lines for law, _ in laws)
+
+
+def _counted(p: Params, flow: Traffic) -> bool:
+    """Whether a whole unit of the counter is to be expected while it is measured: an error of less means nothing."""
+    return flow.bytes_per_s * p.measured_ns / 1e9 >= p.upscale_bytes
 
 
 def _audible(p: Params, flow: Traffic) -> Traffic:

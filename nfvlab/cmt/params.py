@@ -16,7 +16,8 @@ OUTPUTS = {
     "bandwidth_bytes_per_s": "true traffic to and from memory: lines filled, and its modified lines written back",
     "total_bytes_per_s": "mbm_total_bytes over the sampling interval, as the kernel reports it",
     "local_bytes_per_s": "mbm_local_bytes over the sampling interval, as the kernel reports it",
-    "rate_error_frac": "root mean square error of one reading of mbm_total_bytes, relative to the true traffic",
+    "rate_error_frac": "root mean square error of one reading of mbm_total_bytes, relative to the true traffic; "
+    "undefined where that is less than one unit of the counter in all",
     "longest_interval_ns": "longest sampling interval in which no counter goes round twice",
     "clean_wait_ns": "from the first tenant's end until its RMID can be given out again",
     "stale_bytes": "lines of the first tenant that are charged to the next owner of its RMID",

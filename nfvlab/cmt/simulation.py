@@ -100,7 +100,7 @@ class Samples(replications.Samples):
     def _rate_error(self, tenant: int) -> stats.Estimate:
         """The root of the mean square; its error by that of the mean square."""
         true = self.values(f"bandwidth_bytes_per_s[{tenant}]").mean()
-        if true == 0:
+        if true * self.params.measured_ns / 1e9 < self.params.upscale_bytes:
             return stats.Estimate(math.nan, math.nan, "there is no such value", self.n)
         squares = stats.mean(np.mean((self.total_per_s[:, :, tenant] / true - 1) ** 2, axis=1))
         least = (self._unit_per_s() / true) ** 2 / self._readings / math.sqrt(12 * self.n)

@@ -113,7 +113,7 @@ def totals_of(p: Params, seen: Watched, readings: dict[str, np.ndarray]) -> dict
         "bandwidth_bytes_per_s": bandwidth,
         "total_bytes_per_s": readings["total_per_s"].mean(axis=0),
         "local_bytes_per_s": readings["local_per_s"].mean(axis=0),
-        "rate_error_frac": np.where(bandwidth > 0, error, math.nan),
+        "rate_error_frac": np.where(moved >= p.upscale_bytes, error, math.nan),
     }
     return {key: value for name, row in made.items() for key, value in results.indexed(name, row).items()}
 
