@@ -10,7 +10,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from browser import lab
+from browser import lab, test_cat
 
 from nfvlab.paths import notebooks_dir
 
@@ -67,16 +67,18 @@ def test_a_panel_paints_sooner_than_interact_and_never_blank(tmp_path):
     panel = (lab.PICTURE, ".nfvlab-controls [role=slider]")
     ours, seen = measured([TOY], tmp_path, *panel)
     free_pages, seen_too = measured(lab.panel_of(notebooks_dir() / "06_free_pages.ipynb"), tmp_path, *panel)
+    masks, seen_three = measured(test_cat.cells(), tmp_path, *panel)
     usual, usually = measured([INTERACT], tmp_path, ".widget-interact", ".widget-interact [role=slider]")
     print(f"\nslider key to painted picture, median of {KEYS}; load {os.getloadavg()[0]:.1f}")
     for name, took, frames in (
         ("a small panel", ours, seen),
         ("free pages", free_pages, seen_too),
+        ("masks", masks, seen_three),
         ("interact + matplotlib", usual, usually),
     ):
         ratio = took / usual
         print(
             f"  {name:22} {took:6.0f} ms   x {ratio:.2f}   blank frames {frames['blank']} of {frames['frames']}"
         )
-    assert seen["blank"] == seen_too["blank"] == 0
-    assert ours < usual and free_pages < usual
+    assert seen["blank"] == seen_too["blank"] == seen_three["blank"] == 0
+    assert ours < usual and free_pages < usual and masks < usual
