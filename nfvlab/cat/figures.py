@@ -24,6 +24,7 @@ PROPOSED = {
     "markerfacecolor": "white",
 }
 KEY = "bars: theory · dots: simulated · diamonds and pale blocks: the optimiser's proposal · times: mean to 99 %"
+LATER = "proposal at rest"
 NO_ROOM = "no proposal: too few ways for a mask each"
 STRIPES = 10  # rows of the picture of the masks for each tenant: data, code, a gap, the proposal
 
@@ -86,12 +87,15 @@ class Live(house.Picture):
         return made, dots, diamonds
 
     def show(self, p: Params, theory: Theory, samples: Samples | None = None) -> None:
-        """Theory as bars, the simulation as dots, the optimiser's proposal, if there is one, as diamonds."""
+        """Theory as bars, the simulation as dots, the optimiser's proposal, if there is one, as diamonds.
+
+        The proposal takes as long as several pictures, and comes with the simulation if it is not at hand.
+        """
         count = len(p.tenants)
         if count != self._rows:
             self._rows = count
             self.masks.set_ylim(max(count, 3) - 0.35, -0.6)
-        found = _proposal(p)
+        found = _proposal(p) if samples is not None else propose.at_hand(p)
         self._found = (p, found)
         proposed = found.theory if found else None
         self._show_masks(p, found.params if found else None)
@@ -153,7 +157,7 @@ class Live(house.Picture):
         """One tile a tenant: what it gets, then its misses, then the proposal."""
         seen = samples.estimate() if samples is not None else {}
         kept = getattr(self, "_found", None)
-        found = kept[1] if kept and kept[0] == p else _proposal(p)
+        found = kept[1] if kept and kept[0] == p else propose.at_hand(p)
         tiles = {}
         for k, tenant in enumerate(p.tenants):
             name = "packets_per_s" if tenant.workload == "packets" else "cpi_ratio"
@@ -163,8 +167,10 @@ class Live(house.Picture):
             if seen:
                 lines.append(f"simulated {house.with_error(name, seen[f'{name}[{k}]'])}")
             lines.append(f"misses {units.human('miss_frac', theory.miss_frac[k])}")
-            wanted = f"proposal {units.human(name, getattr(found.theory, name)[k])}" if found else NO_ROOM
-            lines.append(wanted)
+            missing = NO_ROOM if seen else LATER
+            lines.append(
+                f"proposal {units.human(name, getattr(found.theory, name)[k])}" if found else missing
+            )
             tiles[tenant_name(p, k)] = " · ".join(lines)
         return tiles
 
@@ -212,6 +218,7 @@ def _frames(count: int, ways: int) -> tuple[np.ndarray, np.ndarray]:
 
 def figure(p: Params, theory: Theory | None = None, samples: Samples | None = None) -> Figure:
     """The live picture, still."""
+    _proposal(p)
     return Live(p).still(p, theory or analyze(p), samples)
 
 

@@ -4,6 +4,9 @@ The cost of a tenant is how many times slower it is than alone in the whole cach
 their rate, wake-ups by the time their work takes. Each tenant gets a block of its own; the ways that devices fill are
 left to them where a tenant has a device. A tenant's curve does not depend on the others or on any mask, so it is kept.
 
+Masks for all need not be better than none: tenants who all come back to their lines soon may share better than any
+division does (the scenario "overlapping masks" is one).
+
 With CDP a tenant's block is divided into ways of code and ways of data where that is better than sharing all of it.
 """
 
@@ -41,13 +44,26 @@ class Proposal:
         return schemata(self.params, domains)
 
 
+_found: dict[tuple[Params, str], Proposal] = {}  # the latest, by scenario without its masks
+
+
 def proposal(p: Params, *, objective: str = "throughput") -> Proposal:
     """The best masks for the tenants of `p`, whatever masks they have now; ParamError if the ways do not suffice."""
-    return _proposal(without_masks(p), objective)
+    key = without_masks(p), objective
+    if key not in _found:
+        made = _propose(*key)
+        while len(_found) >= _KEPT:
+            _found.pop(next(iter(_found)))
+        _found[key] = made
+    return _found[key]
 
 
-@lru_cache(maxsize=_KEPT)
-def _proposal(p: Params, objective: str) -> Proposal:
+def at_hand(p: Params, *, objective: str = "throughput") -> Proposal | None:
+    """The proposal, if it has been made before and need not be waited for."""
+    return _found.get((without_masks(p), objective))
+
+
+def _propose(p: Params, objective: str) -> Proposal:
     found = allocate(
         [slowdown(p, k) for k in range(len(p.tenants))],
         capability(p),
@@ -198,6 +214,7 @@ def _split(p: Cache, t: Tenant) -> curves.Split:
 __all__ = [
     "Proposal",
     "alone",
+    "at_hand",
     "capability",
     "code_ways",
     "divided",

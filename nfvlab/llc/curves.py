@@ -10,7 +10,8 @@ from nfvlab.llc.equilibrium import references, source
 from nfvlab.llc.params import LINE_BYTES, Cache, Tenant
 from nfvlab.llc.sharing import Sharing, Use
 
-_ROUNDS = 6  # until the ring's lines have settled in the device's ways or the core's
+_ROUNDS = 30  # at most, until the ring's lines have settled in the device's ways or the core's
+_SETTLED = 3e-4  # misses per reference
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +84,15 @@ def _alone(p: Cache, t: Tenant, data: int, code: int) -> Use:
     device = ((1 << p.io_mask.bit_count()) - 1) << (2 * p.cache_ways)
     sharing = Sharing(p, (t,), (data, code, device), steady=True)
     speed = 1 / (sum(references(t)) * (t.work_ns + p.hit_ns / t.parallelism_ratio))
-    for _ in range(_ROUNDS if t.workload == "packets" else 1):
+    use = sharing.solve((speed,), (1 / speed,))[0]
+    for _ in range(_ROUNDS if sharing.rings else 0):
+        before, placed = use.data_misses, np.array(sharing.placed)
         use = sharing.solve((speed,), (1 / speed,))[0]
+        if abs(use.data_misses - before) < _SETTLED * use.data_references:
+            break
+        sharing.placed = [
+            tuple(row) for row in (placed + sharing.placed) / 2
+        ]  # else large rings swing to and fro
     return use
 
 

@@ -60,8 +60,26 @@ LIVE = {
 
 def live(p: Params, samples=None) -> figures.Live:
     made = figures.Live(p)
+    figures._proposal(p)
     made.draw(p, cat.analyze(p), samples)
     return made
+
+
+def test_a_proposal_that_is_not_at_hand_comes_with_the_simulation():
+    forwarder, stream = TWO.tenants
+    p = TWO.replace(tenants=(forwarder.replace(work_ns=8.765), stream))
+    p = p.replace(warmup_ns=0.2 * ms, measured_ns=0.4 * ms)
+    made, theory = figures.Live(p), cat.analyze(p)
+    made.draw(p, theory)
+    diamonds = made.bars[0][2]
+    assert propose.at_hand(p) is None and not len(diamonds.get_xdata())
+    lines = [len(text.split(" · ")) for text in made.headline(p, theory).values()]
+    made.draw(p, theory, simulated(p, 1))
+    assert len(diamonds.get_xdata()) == 2 and propose.at_hand(p) is propose.proposal(p)
+    narrow = p.replace(tenants=(p.tenants[0].replace(data_mask=1), stream))
+    made.draw(narrow, cat.analyze(narrow))
+    assert len(diamonds.get_xdata()) == 2  # masks do not matter to it
+    assert [len(text.split(" · ")) for text in made.headline(narrow, theory).values()] == lines
 
 
 def proposed(p: Params) -> Params | None:
@@ -135,11 +153,11 @@ def test_theory_at_once_and_dots_only_with_samples(name):
 def test_one_picture_follows_other_tenants_and_ways():
     made = live(so_many(8))
     for p in (so_many(2, 8), so_many(4, 20, cdp=True), so_many(1)):
+        fresh = live(p)
         made.draw(p, cat.analyze(p), None)
         assert [text.get_visible() for text in made.names] == [
             k < len(p.tenants) for k in range(figures.MOST)
         ]
-        fresh = live(p)
         assert np.array_equal(made.cells.get_array(), fresh.cells.get_array())
         assert made.cells.get_extent() == fresh.cells.get_extent()
         assert made.masks.get_xlim() == fresh.masks.get_xlim()
@@ -175,8 +193,12 @@ def test_the_headline_has_a_tile_a_tenant(name):
 
 def test_where_there_is_no_proposal_the_tiles_say_so_and_the_button_does_nothing():
     p = so_many(8, 8)
-    made = live(p)
-    assert all("too few ways" in tile for tile in made.headline(p, cat.analyze(p)).values())
+    p = p.replace(warmup_ns=0.2 * ms, measured_ns=0.4 * ms)
+    made, theory = live(p), cat.analyze(p)
+    assert all("proposal at rest" in tile for tile in made.headline(p, theory).values())
+    samples = simulated(p, 1)
+    made.draw(p, theory, samples)
+    assert all("too few ways" in tile for tile in made.headline(p, theory, samples).values())
     assert made.actions["Take the proposal"](p) is p
     assert made.actions["Take the proposal"](TWO) == propose.proposal(TWO).params
 
