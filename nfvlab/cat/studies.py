@@ -47,6 +47,29 @@ def _shown(theory: Theory) -> dict[tuple[str, str], str]:
     return rows
 
 
+def measured(scenarios: Mapping[str, Params], *, seed: int, n: int) -> "DataFrame":
+    """Simulated misses and speed of each tenant in each setting, with theory's in brackets, in words."""
+    import pandas as pd
+
+    columns = {}
+    children = np.random.SeedSequence(seed).spawn(len(scenarios))
+    for (label, p), child in zip(scenarios.items(), children, strict=True):
+        theory = analyze(p)
+        seen = simulate(p, rng=np.random.default_rng(child), n=n).estimate()
+        values = {name: estimate.value for name, estimate in seen.items()}
+        cells = {}
+        for k, speed in enumerate(propose.speeds(p, theory)):
+            pairs = {
+                "misses": (values[f"miss_frac[{k}]"], theory.miss_frac[k]),
+                "speed of that alone": (propose.speed(p, k, values), speed),
+            }
+            for word, pair in pairs.items():
+                said, told = (units.human("x_frac", x if x > LEAST else 0.0) for x in pair)
+                cells[tenant_name(p, k), word] = f"{said} ({told})"
+        columns[label] = cells
+    return pd.DataFrame(columns).rename_axis(["tenant", "simulated (theory)"])
+
+
 def by_ways(p: Params, ways: Iterable[int], *, tenant: int = 0, seed: int, n: int) -> "DataFrame":
     """Misses of one tenant by the ways of its mask, the others in those that are left: theory, simulation, plain Che.
 

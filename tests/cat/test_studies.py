@@ -119,3 +119,16 @@ def test_rings_miss_more_the_larger_they_are_and_less_the_more_ways_devices_fill
     assert (wide[1] >= wide[4]).all() and wide.loc[1024, 1] > wide.loc[64, 1]
     words = studies.ring_table(frame)
     assert words.loc["64 buffers, 32 KiB", "1 ways"] == units.human("miss_frac", wide.loc[64, 1])
+
+
+def test_measured_is_the_simulation_with_the_theory_in_brackets():
+    frame = studies.measured({"here": TWO}, seed=SEED, n=2)
+    child = np.random.SeedSequence(SEED).spawn(1)[0]
+    seen = cat.simulate(TWO, rng=np.random.default_rng(child), n=2).estimate()
+    theory = cat.analyze(TWO)
+    said = frame["here"]["Tenant 2, zipf", "misses"]
+    pair = (seen["miss_frac[1]"].value, theory.miss_frac[1])
+    assert said == "{} ({})".format(*(units.human("miss_frac", x) for x in pair))
+    speeds = (propose.speed(TWO, 0, {n: e.value for n, e in seen.items()}), propose.speeds(TWO, theory)[0])
+    shown = "{} ({})".format(*(units.human("x_frac", x) for x in speeds))
+    assert frame["here"]["Tenant 1, packets", "speed of that alone"] == shown
