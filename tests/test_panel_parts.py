@@ -109,7 +109,7 @@ def test_a_mask_among_the_rest_has_as_many_cells_as_there_are_ways():
     made = explore(fields={"Cache": ["cache_ways"]})
     made.board.fold.selected_index = 0
     assert len(made.controls["tenants[1].data_mask"].strip.children) == 12
-    made.set(**{"cache_ways": 16})
+    made.set(cache_ways=16)
     assert len(made.controls["tenants[0].data_mask"].strip.children) == 16
 
 
