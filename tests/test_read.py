@@ -154,7 +154,7 @@ def test_near_misses_say_what_to_do(show, tmp_path):
     path = tmp_path / "a"
     for content, says in (
         (b'{"counter-value" : "1.0", "event" : "cycles"}\n', "Record it with perf stat -x,"),
-        (gzip.compress(pqos_samples.csv(RUNS).encode()), "gunzip"),
+        (gzip.compress(pqos_samples.csv(RUNS).encode(), mtime=0), "gunzip"),
         (b"", "the file is empty"),
     ):
         path.write_bytes(content)
