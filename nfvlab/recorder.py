@@ -23,6 +23,7 @@ from typing import Any
 from nfvlab.qmp import LIMITS, Gone, ask, connect, settings
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.qemu_words import without_hosts
+from nfvlab.recorder_file import open_output
 from nfvlab.units import ms
 
 SCHEMA = "nfvlab-qemu-polls/1"
@@ -73,7 +74,7 @@ async def _record(qmp, output, interval_s, next_one, force, say) -> Recorded:
     try:
         header = {"schema": SCHEMA, "interval_ms": interval_s * 1e3, **await settings(client, qmp)}
         old = await ask(client, "query-migrate") if next_one else None
-        with _open(output, force) as file, _signals(stop):
+        with open_output(output, force) as file, _signals(stop):
             tape = _Tape(file, output, listener)
             tape.write(header)
             say("waiting for a migration (Ctrl-C ends the recording)")
@@ -85,16 +86,6 @@ async def _record(qmp, output, interval_s, next_one, force, say) -> Recorded:
         with contextlib.suppress(Exception):  # it re-raises why the connection ended, which we know
             await asyncio.wait_for(client.disconnect(), 5)
     return Recorded(os.fsdecode(output), outcome, tape.replies)
-
-
-def _open(output, force: bool) -> FileIO:
-    try:
-        return open(output, "wb" if force else "xb", buffering=0)
-    except FileExistsError:
-        raise ReaderError(output, None, "it exists already", "Choose another name, or --force") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ReaderError(output, None, f"cannot write to it: {why}", "Choose another place") from None
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from nfvlab.readers import resctrl_recording as lines
 from nfvlab.readers.errors import ReaderError
 from nfvlab.readers.resctrl_tree import Tree, load_folder
 from nfvlab.readers.resctrl_words import EVENTS, UNREAD, group_of, mon_files, reading
+from nfvlab.recorder_file import open_output
 from nfvlab.units import s
 
 ROOT = "/sys/fs/resctrl"
@@ -59,7 +60,7 @@ def record_resctrl(
     """
     first = _look(root)
     stop = threading.Event()
-    with _open(output, force) as file, _signals(stop):
+    with open_output(output, force) as file, _signals(stop):
         tape = _Tape(file, output)
         tape.begin(first, interval_ns)
         say("recording (Ctrl-C ends it)")
@@ -179,16 +180,6 @@ class _Tape:
         if why:
             what = f"writing failed after {self.samples} samples: {why}"
             raise ReaderError(self.path, None, what, "Make room; what was written can be read")
-
-
-def _open(output: str | os.PathLike, force: bool) -> FileIO:
-    try:
-        return open(output, "wb" if force else "xb", buffering=0)
-    except FileExistsError:
-        raise ReaderError(output, None, "it exists already", "Choose another name, or --force") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ReaderError(output, None, f"cannot write to it: {why}", "Choose another place") from None
 
 
 @contextlib.contextmanager

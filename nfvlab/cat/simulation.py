@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nfvlab import results
 from nfvlab.cat.params import OUTPUTS, PER_TENANT, Params
 from nfvlab.llc import replications
 from nfvlab.llc.engine import Engine, Window, period_ns
@@ -55,10 +54,7 @@ def references_of_unit(t: Tenant) -> float:
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
     """n independent replications, each with its own generator spawned from `rng`."""
-    entropy = results.provenance(rng)
-    rows = [replicate(p, child) for child in rng.spawn(n)]
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Samples(params=p, entropy=entropy, n=n, **columns)
+    return Samples(**replications.replicated(replicate, p, rng, n))
 
 
 def replicate(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from nfvlab.cmt import counters
 
 PMU = "intel_cqm"
-FORMAT = "config:0-7"  # where the event ID goes
 MEGA_SCALE = 1e-6  # of the bandwidth events: bytes to the MB of their unit
 
 

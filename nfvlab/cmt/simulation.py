@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nfvlab import results, stats
+from nfvlab import stats
 from nfvlab.cmt import groups
 from nfvlab.cmt.counters import longest_interval_ns
 from nfvlab.cmt.departure import Decay, depart
@@ -111,10 +111,7 @@ class Samples(replications.Samples):
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
     """n independent replications, each with its own generator spawned from `rng`."""
-    entropy = results.provenance(rng)
-    rows = [replicate(p, child) for child in rng.spawn(n)]
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return Samples(params=p, entropy=entropy, n=n, **columns)
+    return Samples(**replications.replicated(replicate, p, rng, n))
 
 
 def replicate(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -9,7 +9,6 @@ from nfvlab.units import GB, GHz, GiB, KiB, MiB, ms, s, us
 LINE_BYTES = 64
 MAX_WAYS = 32
 FULL_MASK = 0xFFFFF  # of the 20 ways that a cache has unless told otherwise
-RESCTRL = "Linux Documentation/filesystems/resctrl.rst"
 SDM = "Intel SDM vol. 3B, 18.19 (Cache Allocation Technology)"
 WORKLOADS = ("zipf", "scan", "chase", "phases", "packets", "wakeups")
 

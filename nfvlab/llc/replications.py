@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,19 @@ def names(outputs: dict[str, str], per_tenant: tuple[str, ...], tenants: tuple[A
     for name in outputs:
         made |= results.indexed(name, tenants) if name in per_tenant else {name: None}
     return tuple(made)
+
+
+def replicated(
+    replicate: Callable[[Any, np.random.Generator], dict[str, np.ndarray]],
+    p: Any,
+    rng: np.random.Generator,
+    n: int,
+) -> dict[str, Any]:
+    """The fields of `Samples` from n independent replications, each with its own generator spawned from `rng`."""
+    entropy = results.provenance(rng)
+    rows = [replicate(p, child) for child in rng.spawn(n)]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {"params": p, "entropy": entropy, "n": n, **columns}
 
 
 @dataclass(frozen=True, kw_only=True)

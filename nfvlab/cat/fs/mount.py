@@ -11,8 +11,6 @@ from nfvlab.cat.fs.status import LastCommand, ResctrlError
 from nfvlab.cat.fs.tasks import Cpus, Tasks
 from nfvlab.cat.parts import Host
 
-OPTIONS = ("cdp", "cdpl2", "mba_MBps", "debug")
-
 
 class Mount:
     """The state of one mount.
