@@ -68,8 +68,8 @@ def read_perf_kvm_stat(
     """A row per event and report, and the reports' totals; or `ReaderError`, also for figures that contradict.
 
     Columns: number (of the report, from 0), report (vmexit, mmio, ioport, msr), event (as perf names it; UNKNOWN may
-    stand more than once), samples_count, samples_frac, time_frac (both as printed, to 1e-4), min_ns, max_ns (NaN
-    where perf printed 0.00us or, before v3.13, none), mean_ns, mean_stderr_frac (standard error of the mean over the mean).
+    stand more than once), samples_count, samples_frac, time_frac (both as printed, to 1e-4), min_ns and max_ns (NaN
+    where perf printed 0.00us or, before v3.13, none), mean_ns, mean_stderr_frac (its standard error over the mean).
     """
     text = load_text(path, max_bytes=max_bytes)
     if not text.endswith("\n"):
