@@ -88,6 +88,27 @@ def quantile(x: ArrayLike, q: float) -> Estimate:
     return Estimate(value, float(stderr), "order statistics", n)
 
 
+def pooled_quantile(x: ArrayLike, q: float) -> Estimate:
+    """The q-quantile of series whose values depend on each other: one row a replication, rows independent.
+
+    x : float[n, m]. The value is the quantile of all rows together, which has the least bias; its error comes from the
+    rows' own quantiles around it (sectioning; Asmussen and Glynn, Stochastic Simulation, 2007, section III.5). A row
+    needs some ten values beyond the quantile, or its own is biased and the error too large.
+    """
+    rows = np.asarray(x, dtype=float)
+    if rows.ndim != 2:
+        raise ValueError(f"shape = {rows.shape}: give one row a replication; for one series use quantile()")
+    if not 0 < q < 1:
+        raise ValueError(f"q = {q}: a quantile lies between 0 and 1, both excluded; give for example q=0.99")
+    n = len(rows)
+    value = float(np.quantile(_observations(rows.ravel()), q))
+    if n == 1:
+        return Estimate(value, math.nan, "a single replication", 1, 0)
+    own = np.quantile(rows, q, axis=1)
+    stderr = math.sqrt(float(np.sum((own - value) ** 2)) / (n * (n - 1)))
+    return Estimate(value, stderr, "sections", n, n - 1)
+
+
 def proportion(k: int, n: int) -> Estimate:
     """The share of `k` successes in `n` independent trials; its error is never 0, even for none or all.
 

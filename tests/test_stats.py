@@ -186,3 +186,19 @@ def test_what_cannot_be_estimated_from_is_refused(x, estimator):
 def test_an_estimate_prints_its_error_and_method():
     assert str(Estimate(3.14159265, 0.0123, "batch means", 500)) == "3.14159 ± 0.012 (batch means, n=500)"
     assert stats.BATCHES == 20
+
+
+def test_a_pooled_quantile_holds_its_error_for_dependent_rows():
+    rng, q, truth, far = np.random.default_rng(7), 0.9, -math.log(0.1), 0
+    for _ in range(200):
+        level = rng.exponential(size=(12, 50))
+        x = np.repeat(level, 8, axis=1)  # every value eight times: n = 400 a row, but 50 independent ones
+        estimate = stats.pooled_quantile(x, q)
+        far += abs(estimate.value - truth) > estimate.reach(2.0)
+    assert 1 <= far <= 24  # 4.6 % of 200 outside two standard deviations, and three deviations of that count
+
+
+def test_a_pooled_quantile_of_one_row_does_not_know_its_error():
+    assert math.isnan(stats.pooled_quantile(np.ones((1, 5)), 0.5).stderr)
+    with pytest.raises(ValueError, match="one row a replication"):
+        stats.pooled_quantile(np.ones(5), 0.5)

@@ -1,0 +1,1 @@
+"""apicv: virtual interrupts in hardware."""

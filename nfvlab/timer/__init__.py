@@ -1,0 +1,1 @@
+"""timer: the VMX-preemption timer."""

@@ -1,0 +1,1 @@
+"""vfio: message-signalled interrupts of assigned devices."""
