@@ -1,7 +1,7 @@
 """What the real-time path costs: one table of stages for `apicv`, `timer` and `vfio`.
 
-A stage is a piece of the path that always runs as a whole. Its cost is in cycles of the TSC; a `spread_frac` share of it
-varies: a stage of mean c lasts (1 - spread) c and an exponential time of mean spread c. data/hosts/ holds tables of
+A stage is a piece of the path that always runs as a whole. Its cost is in cycles of the TSC; a `spread_frac` share of
+it varies: a stage of mean c lasts (1 - spread) c and an exponential time of mean spread c. data/hosts/ holds tables of
 hosts, solved from published figures by `realtime.calibrate`.
 """
 
