@@ -1,0 +1,152 @@
+"""jitterdebugger: how late threads wake up, from the JSON it prints or leaves as results.json.
+
+From jitterdebugger.c (dump_stats): no version, "version" 1 and 2 count whole microseconds, 3 says `resolution_in_ns`
+(1000, or 1 with -N). A latency is rounded down; the histogram ends at 1 ms, and what is longer is in `count` only.
+"""
+
+import os
+import re
+
+import pandas as pd
+
+from nfvlab.readers.checks import Checker
+from nfvlab.readers.errors import ReaderError, printable
+from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
+from nfvlab.readers.latency import Histogram, LatencyMeta, LatencyThread, check_mean, latency_frame
+
+END_NS = 1_000_000
+_LIVE = re.compile(r"T: ?[0-9]+ \( *[0-9]+\) (?:A: ?[0-9]+ )?C: *[0-9]+ Min:")
+
+
+def looks_like_jitterdebugger(text: str) -> bool:
+    """Whether a text is JSON of jitterdebugger."""
+    return bool(
+        re.match(r'\s*\{\s*(?:"version": \d+,\s*)?(?:"sysinfo": \{[^{}]*\},\s*)?"cpu": \{', text[:8192])
+    )
+
+
+def read_jitterdebugger(
+    path: str | os.PathLike, *, max_bytes: int = MAX_BYTES
+) -> tuple[pd.DataFrame, LatencyMeta]:
+    """A row per thread and bucket (thread, low_ns, high_ns, count), and what stands beside; or `ReaderError`.
+
+    The samples beyond 1 ms are one last bucket from there to the thread's largest latency (rounded up). `thread` is the
+    number in the file: jitterdebugger counts its threads and does not say on which CPU (`cpu` is None).
+    """
+    text = load_text(path, max_bytes=max_bytes)
+    if not text.lstrip().startswith("{"):
+        raise ReaderError(path, *_stranger(text))
+    documents = load_documents(path, max_bytes=max_bytes)
+    check = Checker(documents)
+    document = documents.values[0]
+    if len(documents.values) > 1 or documents.cut_line is not None:
+        line = documents.cut_line or documents.lines[1]
+        raise ReaderError(path, line, "more than one JSON value", "Keep one run in a file")
+    if "cpu" not in document:
+        raise ReaderError(
+            path, 1, "JSON without jitterdebugger's 'cpu'", "Give results.json of jitterdebugger"
+        )
+    system = check.section(document, "sysinfo", (0,), required=False)
+    resolution = check.number(system, "resolution_in_ns", (0, "sysinfo"), whole=True, required=False, low=1)
+    kernel = check.text(system, "release", (0, "sysinfo"), required=False)
+    version = check.number(document, "version", (0,), whole=True, required=False)
+    threads = check.section(document, "cpu", (0,))
+    if list(threads) != [str(at) for at in range(len(threads))] or not threads:
+        check.problem((0, "cpu"), "does not have the threads 0, 1, 2 …")
+    if resolution is not None and END_NS % resolution:
+        check.problem((0, "sysinfo", "resolution_in_ns"), f"is {resolution}; jitterdebugger has 1000 and 1")
+    check.done()
+    made = [_thread(check, threads, name, resolution or 1000) for name in threads]
+    meta = LatencyMeta(
+        path=printable(os.fsdecode(path), 4096),
+        tool="jitterdebugger",
+        form="json",
+        kind="wake-up latency",
+        resolution_ns=float(resolution or 1000),
+        threads=tuple(one.about for one in made),
+        version=None if version is None else f"format {version}",
+        kernel=None if kernel is None else printable(kernel),
+        notes=("the file does not say on which CPUs the threads ran",),
+    )
+    return latency_frame(path, made), meta
+
+
+def _stranger(text: str) -> tuple[int, str, str]:
+    """Line, what and remedy for a file that does not begin with JSON."""
+    lines = text.split("\n")
+    brace = next((n for n, row in enumerate(lines, start=1) if row == "{"), None)
+    if brace:
+        return (
+            brace,
+            "JSON below other lines",
+            f"Keep the JSON alone, from line {brace} on, or record with -o",
+        )
+    if any(_LIVE.search(row) for row in lines):
+        what = "lines of jitterdebugger -v: their C: is in some versions a sum of latencies, and no count"
+        return 1, what, "Give the JSON that it prints at its end"
+    return 1, "no JSON", "Give results.json of jitterdebugger"
+
+
+def _thread(check: Checker, threads: dict, name: str, step: int) -> Histogram:
+    at = (0, "cpu", name)
+    thread = check.section(threads, name, at[:-1])
+    count, low, high = (check.number(thread, key, at, whole=True) for key in ("count", "min", "max"))
+    mean = check.number(thread, "avg", at)
+    buckets = _buckets(check, thread, at, END_NS // step)
+    check.done()
+    beyond = count - sum(buckets.values())
+    _check(check, at, (count, low, high), buckets, beyond, END_NS // step)
+    line = check.documents.line(at)
+    about = LatencyThread(
+        thread=int(name),
+        cycles=count,
+        min_ns=float(low * step),
+        max_ns=float(high * step),
+        mean_ns=mean * step,
+        overflows=beyond,
+    )
+    inside = sum(latency * count for latency, count in buckets.items())
+    least = inside + (beyond and (beyond - 1) * (END_NS // step) + high)
+    check_mean(
+        check.documents.path,
+        line,
+        about,
+        least_ns=least * step,
+        most_ns=(inside + beyond * high) * step,
+        slack_ns=0.005 * step,
+    )
+    lows = [*buckets, *([END_NS // step] if beyond else [])]
+    highs = [*(latency + 1 for latency in buckets), *([high + 1] if beyond else [])]
+    return Histogram(
+        about=about,
+        low_ns=[float(value * step) for value in lows],
+        high_ns=[float(value * step) for value in highs],
+        count=[*buckets.values(), *([beyond] if beyond else [])],
+        line=line,
+    )
+
+
+def _buckets(check: Checker, thread: dict, at: tuple, end: int) -> dict[int, int]:
+    said = check.section(thread, "histogram", at)
+    buckets: dict[int, int] = {}
+    for label in said:
+        right = re.fullmatch(r"0|[1-9][0-9]{0,14}", label)
+        if not right or int(label) <= max(buckets, default=-1) or int(label) >= end:
+            check.problem((*at, "histogram", label), f"is no latency below {end} above the one before it")
+            break
+        buckets[int(label)] = check.number(said, label, (*at, "histogram"), whole=True, low=1) or 1
+    return buckets
+
+
+def _check(check: Checker, at: tuple, said: tuple, buckets: dict[int, int], beyond: int, end: int) -> None:
+    """Refuse a count, a smallest and a largest latency that the buckets do not have."""
+    count, low, high = said
+    if beyond < 0:
+        check.problem((*at, "count"), f"is {count}, but the histogram holds {count - beyond}")
+    elif not count:
+        check.problem((*at, "count"), "is 0: the thread took no sample")
+    elif low != (min(buckets) if buckets else max(low, end)):
+        check.problem((*at, "min"), f"is {low}, which is not in the first bucket with samples")
+    elif (high < max(low, end)) if beyond else (high != max(buckets)):
+        check.problem((*at, "max"), f"is {high}, which is not in the last bucket with samples")
+    check.done(AGAIN)
