@@ -14,7 +14,7 @@ from nfvlab.readers.cyclictest_text import START, Table
 from nfvlab.readers.cyclictest_words import Counted, command_options, histogram, histogram_end, unit_of
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
-from nfvlab.readers.latency import LatencyMeta, latency_frame, rt_tests_header
+from nfvlab.readers.latency import LatencyMeta, latency_frame, rt_tests_header, thread_lines
 
 _COMMAND = re.compile(r"(?:.*[\s/#$;])?(cyclictest\s+-.*)")
 _SAID = re.compile(
@@ -120,7 +120,8 @@ def _read_json(path, unit: str | None, max_bytes: int) -> tuple[pd.DataFrame, La
     check.done()
     notes: list[str] = []
     end = histogram_end(found)
-    counted = [_json_thread(check, threads, name, end, found, notes) for name in threads]
+    lines = thread_lines(documents, "thread")
+    counted = [_json_thread(check, threads, name, end, found, notes, lines[name]) for name in threads]
     check.done()
     if all(one.end is None for one in counted):
         notes.append(_NO_HISTOGRAM)
@@ -141,7 +142,7 @@ def _json_unit(check: Checker, document: dict, command: str | None, found: dict)
 
 
 def _json_thread(
-    check: Checker, threads: dict, name: str, end: int | None, found: dict, notes: list
+    check: Checker, threads: dict, name: str, end: int | None, found: dict, notes: list, line: int
 ) -> Counted:
     at = (0, "thread", name)
     thread = check.section(threads, name, at[:-1])
@@ -177,7 +178,7 @@ def _json_thread(
         end=(after if end is None else end) if there else None,
         overflows=overflows,
         about=about,
-        line=check.documents.line(at),
+        line=line,
     )
 
 

@@ -12,17 +12,25 @@ import pandas as pd
 from nfvlab.readers.checks import Checker
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
-from nfvlab.readers.latency import Histogram, LatencyMeta, LatencyThread, check_mean, latency_frame
+from nfvlab.readers.latency import (
+    Histogram,
+    LatencyMeta,
+    LatencyThread,
+    check_mean,
+    latency_frame,
+    thread_lines,
+)
 
 END_NS = 1_000_000
+_JSON = re.compile(
+    r'\s*\{\s*(?:"version"\s*:\s*[0-9]+\s*,\s*)?(?:"sysinfo"\s*:\s*\{[^{}]*\}\s*,\s*)?"cpu"\s*:\s*\{'
+)
 _LIVE = re.compile(r"T: ?[0-9]+ \( *[0-9]+\) (?:A: ?[0-9]+ )?C: *[0-9]+ Min:")
 
 
 def looks_like_jitterdebugger(text: str) -> bool:
     """Whether a text is JSON of jitterdebugger."""
-    return bool(
-        re.match(r'\s*\{\s*(?:"version": \d+,\s*)?(?:"sysinfo": \{[^{}]*\},\s*)?"cpu": \{', text[:8192])
-    )
+    return bool(re.match(_JSON, text[:8192]))
 
 
 def read_jitterdebugger(
@@ -56,7 +64,8 @@ def read_jitterdebugger(
     if resolution is not None and END_NS % resolution:
         check.problem((0, "sysinfo", "resolution_in_ns"), f"is {resolution}; jitterdebugger has 1000 and 1")
     check.done()
-    made = [_thread(check, threads, name, resolution or 1000) for name in threads]
+    lines = thread_lines(documents, "cpu")
+    made = [_thread(check, threads, name, resolution or 1000, lines[name]) for name in threads]
     meta = LatencyMeta(
         path=printable(os.fsdecode(path), 4096),
         tool="jitterdebugger",
@@ -87,7 +96,7 @@ def _stranger(text: str) -> tuple[int, str, str]:
     return 1, "no JSON", "Give results.json of jitterdebugger"
 
 
-def _thread(check: Checker, threads: dict, name: str, step: int) -> Histogram:
+def _thread(check: Checker, threads: dict, name: str, step: int, line: int) -> Histogram:
     at = (0, "cpu", name)
     thread = check.section(threads, name, at[:-1])
     count, low, high = (check.number(thread, key, at, whole=True) for key in ("count", "min", "max"))
@@ -96,7 +105,6 @@ def _thread(check: Checker, threads: dict, name: str, step: int) -> Histogram:
     check.done()
     beyond = count - sum(buckets.values())
     _check(check, at, (count, low, high), buckets, beyond, END_NS // step)
-    line = check.documents.line(at)
     about = LatencyThread(
         thread=int(name),
         cycles=count,
@@ -129,12 +137,14 @@ def _thread(check: Checker, threads: dict, name: str, step: int) -> Histogram:
 def _buckets(check: Checker, thread: dict, at: tuple, end: int) -> dict[int, int]:
     said = check.section(thread, "histogram", at)
     buckets: dict[int, int] = {}
+    before = -1
     for label in said:
         right = re.fullmatch(r"0|[1-9][0-9]{0,14}", label)
-        if not right or int(label) <= max(buckets, default=-1) or int(label) >= end:
+        if not right or not before < int(label) < end:
             check.problem((*at, "histogram", label), f"is no latency below {end} above the one before it")
             break
-        buckets[int(label)] = check.number(said, label, (*at, "histogram"), whole=True, low=1) or 1
+        before = int(label)
+        buckets[before] = check.number(said, label, (*at, "histogram"), whole=True, low=1) or 1
     return buckets
 
 

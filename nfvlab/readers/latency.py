@@ -14,7 +14,8 @@ import pandas as pd
 
 from nfvlab.readers.checks import LARGEST, Checker
 from nfvlab.readers.errors import ReaderError, printable
-from nfvlab.readers.files import AGAIN
+from nfvlab.readers.files import AGAIN, Documents
+from nfvlab.readers.locate import line_at, walk
 
 COLUMNS = ("thread", "low_ns", "high_ns", "count")
 
@@ -169,6 +170,14 @@ def options(command: str, values: str, optional: str, names: Mapping[str, str]) 
                     break
                 found[letter] = ""
     return found
+
+
+def thread_lines(documents: Documents, key: str) -> dict[str, int]:
+    """{name: line} of the objects in the first document's object `key`."""
+    places = (
+        (at[2], offset) for at, _, offset in walk(documents.text) if len(at) == 3 and at[:2] == (0, key)
+    )
+    return {name: line_at(documents.text, offset) for name, offset in places}
 
 
 def rt_tests_header(check: Checker, document: dict) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 from nfvlab.readers.checks import Checker
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import MAX_BYTES, load_documents, load_text
-from nfvlab.readers.latency import LatencyMeta, latency_frame, options, rt_tests_header
+from nfvlab.readers.latency import LatencyMeta, latency_frame, options, rt_tests_header, thread_lines
 from nfvlab.readers.oslat_buckets import US, Row, Scale, histograms
 from nfvlab.readers.oslat_text import Table, nanoseconds
 
@@ -81,7 +81,10 @@ def _read_json(path, max_bytes: int) -> tuple[pd.DataFrame, LatencyMeta]:
     buckets = {name: _buckets(check, threads, name) for name in threads}
     check.done()
     scale = _scale(check, threads, buckets, found)
-    rows = [_row(check, threads, name, buckets[name], scale, found or {}) for name in threads]
+    lines = thread_lines(documents, "thread")
+    rows = [
+        _row(check, threads[name], name, buckets[name], scale, found or {}, lines[name]) for name in threads
+    ]
     return _result(path, "json", rows, scale, **header)
 
 
@@ -90,12 +93,14 @@ def _buckets(check: Checker, threads: dict, name: str) -> dict[int, int]:
     at = (0, "thread", name, "histogram")
     said = check.section(thread, "histogram", at[:-1])
     made: dict[int, int] = {}
+    before = 0
     for label in said:
         right = re.fullmatch(r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{3})?", label)
-        if not right or nanoseconds(label) <= max(made, default=0):
+        if not right or nanoseconds(label) <= before:
             check.problem((*at, label), "is no bucket above the one before it")
             break
-        made[nanoseconds(label)] = check.number(said, label, at, whole=True, low=1) or 1
+        before = nanoseconds(label)
+        made[before] = check.number(said, label, at, whole=True, low=1) or 1
     return made
 
 
@@ -123,9 +128,8 @@ def _scale(check: Checker, threads: dict, buckets: dict, found: dict | None) -> 
     return Scale(width=width, step=step, bias=None if biased else 0, notes=notes)
 
 
-def _row(check: Checker, threads: dict, name: str, buckets: dict, scale: Scale, found: dict) -> Row:
+def _row(check: Checker, thread: dict, name: str, buckets: dict, scale: Scale, found: dict, line: int) -> Row:
     at = (0, "thread", name)
-    thread = threads[name]
     low, high = (check.number(thread, key, at, whole=True, scale=scale.step) for key in ("min", "max"))
     mean = check.number(thread, "avg", at)
     duration = check.number(thread, "duration", at, scale=1e9, required=False)
@@ -142,7 +146,7 @@ def _row(check: Checker, threads: dict, name: str, buckets: dict, scale: Scale, 
         mean_slack_us=0.5e-6,
         duration_ns=duration,
         priority=int(priority) if priority.isascii() and priority.isdigit() else None,
-        line=check.documents.line(at),
+        line=line,
     )
 
 

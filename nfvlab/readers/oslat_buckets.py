@@ -94,6 +94,8 @@ def _fits(row: Row, scale: Scale, rounding: str) -> bool:
     """Whether a thread's smallest and largest latency belong into its first and last bucket with samples."""
     first, last = min(row.buckets), max(row.buckets)
     beyond = scale.last is None or last == scale.last
+    if rounding == "plus 1" and row.low < US:
+        return False
     if rounding == "plus 1":
         named = max(row.low, (scale.bias or 0) + US)
         low = named <= first if scale.bias is None else named == first
