@@ -14,7 +14,8 @@ from nfvlab.readers.cyclictest_text import START, Table
 from nfvlab.readers.cyclictest_words import Counted, command_options, histogram, histogram_end, unit_of
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
-from nfvlab.readers.latency import LatencyMeta, latency_frame, rt_tests_header, thread_lines
+from nfvlab.readers.latency import LatencyMeta, count_of, latency_frame, rt_tests_header, thread_lines
+from nfvlab.units import us
 
 _COMMAND = re.compile(r"(?:.*[\s/#$;])?(cyclictest\s+-.*)")
 _SAID = re.compile(
@@ -163,10 +164,10 @@ def _json_thread(
         notes.append(
             "the histogram's end is not in the file: overflows are taken to begin after the last bucket"
         )
-    interval = found.get("i", "1000" if found else "")
+    interval_us = count_of(found.get("i", "1000" if found else None))
     about = {"cpu": None if cpu == -1 else cpu}
-    if there and interval.isdigit():  # with a histogram all threads have the same
-        about["interval_ns"] = int(interval) * 1e3
+    if there and interval_us:  # with a histogram all threads have the same
+        about["interval_ns"] = interval_us * us
     return Counted(
         thread=int(name),
         cycles=cycles,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nfvlab.readers.errors import ReaderError
 from nfvlab.readers.files import AGAIN
-from nfvlab.readers.latency import Histogram, LatencyThread, check_mean, options
+from nfvlab.readers.latency import Histogram, LatencyThread, check_mean, count_of, options
 
 HIST_MAX = 1_000_000  # -h asks for no more buckets than this
 MIN_START = 1_000_000  # what the smallest latency starts from, whatever the unit
@@ -61,8 +61,8 @@ def command_options(command: str) -> dict[str, str]:
 
 def histogram_end(found: Mapping[str, str]) -> int | None:
     """The first latency beyond the histogram that a command asks for, None if it asks for none."""
-    said = found.get("H", found.get("h", ""))
-    return min(int(said), HIST_MAX) if said.isascii() and said.isdigit() and int(said) else None
+    said = count_of(found.get("H", found.get("h")))
+    return min(said, HIST_MAX) if said else None
 
 
 def unit_of(

@@ -172,6 +172,11 @@ def options(command: str, values: str, optional: str, names: Mapping[str, str]) 
     return found
 
 
+def count_of(value: str | None) -> int | None:
+    """The whole number that an option's value is, None for anything else."""
+    return int(value) if value and len(value) <= 18 and value.isascii() and value.isdigit() else None
+
+
 def thread_lines(documents: Documents, key: str) -> dict[str, int]:
     """{name: line} of the objects in the first document's object `key`."""
     places = (

@@ -9,7 +9,14 @@ import pandas as pd
 from nfvlab.readers.checks import Checker
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import MAX_BYTES, load_documents, load_text
-from nfvlab.readers.latency import LatencyMeta, latency_frame, options, rt_tests_header, thread_lines
+from nfvlab.readers.latency import (
+    LatencyMeta,
+    count_of,
+    latency_frame,
+    options,
+    rt_tests_header,
+    thread_lines,
+)
 from nfvlab.readers.oslat_buckets import US, Row, Scale, histograms
 from nfvlab.readers.oslat_text import Table, nanoseconds
 
@@ -116,12 +123,12 @@ def _scale(check: Checker, threads: dict, buckets: dict, found: dict | None) -> 
     common = math.gcd(*apart, 0 if biased else math.gcd(*names[:1])) or step
     notes: list[str] = []
     said = "1000" if found is None else found.get("W", "1000")
-    width = int(said) if said.isascii() and said.isdigit() and int(said) else 0
+    width = count_of(said) or 0
     if found is None and common != US:
         width = common
         notes.append(f"the width of a bucket is not certain: it is taken to be {width} ns")
     if not width or common % width or (width % US != 0) != (step == 1):
-        check.problem((0, "thread"), f"has buckets that are not {said} ns wide")
+        check.problem((0, "thread"), f"has buckets that are not {said[:20]} ns wide")
     check.done()
     if biased:
         notes.append("run with --bias; the JSON does not say how large it was")
@@ -135,7 +142,6 @@ def _row(check: Checker, thread: dict, name: str, buckets: dict, scale: Scale, f
     duration = check.number(thread, "duration", at, scale=1e9, required=False)
     cpu = check.number(thread, "cpu", at, whole=True, required=False)
     check.done()
-    priority = found.get("f", "")
     return Row(
         thread=int(name),
         cpu=cpu,
@@ -145,7 +151,7 @@ def _row(check: Checker, thread: dict, name: str, buckets: dict, scale: Scale, f
         mean_us=mean,
         mean_slack_us=0.5e-6,
         duration_ns=duration,
-        priority=int(priority) if priority.isascii() and priority.isdigit() else None,
+        priority=count_of(found.get("f")),
         line=line,
     )
 
