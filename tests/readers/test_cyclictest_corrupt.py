@@ -143,7 +143,7 @@ def test_damaged_lines_are_refused(scratch, wrong, right):
 
 
 def test_a_command_with_absurd_values_is_read_as_without_them(scratch):
-    text = RUN.json(command="cyclictest -h " + "9" * 5000 + " -i x")
+    text = RUN.json(command="cyclictest -i x -h " + "9" * 5000)
     frame, meta = outcome(scratch, text)
     assert frame["count"].sum() == 15 and meta.threads[0].interval_ns is None
 
