@@ -66,7 +66,7 @@ def _read_text(path, unit: str | None, lines: list[tuple[int, str]]) -> tuple[pd
                 raise ReaderError(
                     path, line, f"a second histogram, after line {begun}", "Keep one run in a file"
                 )
-            begun = line
+            begun = table.start = line
         elif not row or (begun and table.take(line, row)) or screen.take(line, row) or values.take(line, row):
             continue
         elif row[0] == "{":

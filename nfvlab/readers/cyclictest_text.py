@@ -25,7 +25,7 @@ class Table:
     """Takes the lines of one histogram, then gives the threads."""
 
     def __init__(self, path):
-        self.path = path
+        self.path, self.start = path, None
         self.rows: list[tuple[int, int, list[int]]] = []
         self.feet: dict[str, tuple[int, list[int]]] = {}
         self.listed: dict[int, tuple[int, list[int], int]] = {}
@@ -91,7 +91,7 @@ class Table:
         """How many threads there are: # Min Latencies: has one value for each, with -H as well."""
         for name in ("Min Latencies", "Avg Latencies", "Max Latencies", "Histogram Overflows"):
             if name not in self.feet:
-                last = self.rows[-1][0] if self.rows else None
+                last = self.rows[-1][0] if self.rows else self.start
                 raise ReaderError(self.path, last, f"there is no line '# {name}:' (truncated?)", AGAIN)
         threads = len(self.feet["Min Latencies"][1])
         if not threads:
