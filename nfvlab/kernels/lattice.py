@@ -4,11 +4,11 @@ A law on 0, 1, 2 … is given by its tails: float64[n + 1], tails[k] = P(index >
 is all that lies beyond the grid. `masses` are their differences.
 
 `sum_direct` and the recursions add and multiply numbers that are not negative: every result is right to a relative
-error that they return or name (N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., lemma 3.1, in any
-order of adding). `sum_tilted` and `renewal_tilted` go through FFTs, whose error is relative to the largest values only. So the
-law is tilted first: mass k times exp(tilt k), which moves its weight to the tail that is asked for. The error of one
-transform of length 2**m is at most `m * FFT_LEVEL` in the Euclidean norm (Higham, theorem 24.2, with twiddle factors
-right to a unit in the last place); Young's inequality carries it through the convolutions.
+error that they return or name, whatever the order of adding (N. J. Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., lemma 3.1). `sum_tilted` and `renewal_tilted` go through FFTs, whose error is relative to the
+largest values only. So the law is tilted first: mass k times exp(tilt k), which moves its weight to the tail that is
+asked for. The error of one transform of length 2**m is at most `m * FFT_LEVEL` in the Euclidean norm (Higham, theorem
+24.2, with twiddle factors right to a unit in the last place); Young's inequality carries it through the convolutions.
 """
 
 import numpy as np
@@ -131,9 +131,9 @@ def renewal_tilted(mass: np.ndarray, source: np.ndarray, tilt: float) -> tuple[n
     renewed, round_off = convolve_fft(mass, z, length)
     residual = np.linalg.norm(source + renewed[:n] - z)
     round_off += 4 * UNIT * (np.linalg.norm(source) + 2 * np.linalg.norm(z))
-    relative = gamma(2 * (8 * LARGEST_EXPONENT + n))
+    relative = gamma((8 * LARGEST_EXPONENT + 4) * (n + 2))  # of weights, in products of up to n masses
     back = np.exp(-exponent)
-    return z * back, 1.01 * (residual + round_off) / left * back + relative / left * z * back
+    return z * back, (1.01 * (residual + round_off) / left + relative * z) * back
 
 
 def _reciprocal(series: np.ndarray, n: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from nfvlab.realtime.laws import (
     beyond_from,
     check,
     check_tail,
-    difference,
+    mean_excess_from,
     reaches_from,
 )
 
@@ -181,14 +181,11 @@ class Mixture(Law):
         return sum(frac * reaches_from(self.origin_ns, law, t) for frac, law in self._parts())
 
     def mean_excess(self, t):
-        """The weighted excesses; below a law's own origin the way there comes on top."""
+        """The weighted excesses."""
         total, error = np.zeros_like(t), np.zeros_like(t)
         for frac, law in self._parts():
-            down, up = difference(t, law.origin_ns - self.origin_ns)
-            value, wrong = law.mean_excess(np.maximum(down, 0.0))
-            way = np.maximum(-down, 0.0)
-            total += frac * (way + value)
-            error += frac * (wrong + (up - down) + 2 * UNIT * way)
+            value, wrong = mean_excess_from(self.origin_ns, law, t)
+            total, error = total + frac * value, error + frac * wrong
         return total, error + (2 * len(self.laws) + 6) * UNIT * total
 
 

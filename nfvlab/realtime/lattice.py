@@ -8,7 +8,7 @@ from below. So relative and absolute errors of stages, special functions include
 (`nfvlab.kernels.lattice`) come on top.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -225,11 +225,25 @@ def bound(
     if not laws or not rel > 0:
         raise ValueError(f"{len(laws)} laws, rel = {rel}: give at least one law, and a width above zero")
     end_ns = _end_ns(laws, tail_frac)
+    return refine(
+        lambda step, cells: on_lattice(laws, step, cells, tail_frac), end_ns, tail_frac, rel, points
+    )
+
+
+def refine(
+    make: Callable[[float, int], Bounded],
+    end_ns: float,
+    tail_frac: float,
+    rel: float,
+    points: int | None,
+    first: int = COARSE_POINTS,
+) -> Bounded:
+    """The law that `make` makes on a grid to `end_ns`, with more and more cells from `first` on (see `bound`)."""
     if points is not None:
-        return on_lattice(laws, short_step(end_ns / points), points, tail_frac)
-    points, before = COARSE_POINTS, np.inf
+        return make(short_step(end_ns / points), points)
+    points, before = first, np.inf
     while True:
-        made = on_lattice(laws, short_step(end_ns / points), points, tail_frac)
+        made = make(short_step(end_ns / points), points)
         width = made.rel_width(tail_frac)
         if width <= rel or points == MAX_POINTS or not width < 0.9 * before:
             return made

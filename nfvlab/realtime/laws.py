@@ -101,6 +101,14 @@ def reaches_from(origin_ns: float, law: Law, t: np.ndarray) -> np.ndarray:
     return np.where(up <= 0, 1.0, law.reaches(np.maximum(up, 0.0)))
 
 
+def mean_excess_from(origin_ns: float, law: Law, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """E[max(X - origin - t, 0)] and its error; below the law's own origin the way there comes on top."""
+    down, up = difference(t, law.origin_ns - origin_ns)
+    value, wrong = law.mean_excess(np.maximum(down, 0.0))
+    way = np.maximum(-down, 0.0)
+    return way + value, wrong + (up - down) + 2 * UNIT * (way + value)
+
+
 def check_tail(tail_frac: float) -> None:
     """Refuse what is no probability of exceedance, or too rare for the lattice."""
     if not 1e-30 <= tail_frac < 1:
