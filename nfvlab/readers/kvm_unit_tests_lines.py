@@ -111,8 +111,8 @@ def _case(lines: Lines, line: int, found: re.Match) -> None:
 
 
 def _part(lines: Lines, line: int, found: re.Match) -> None:
-    whole = [figure for figure in lines.figures[-2:] if figure[2] == found["name"]]
-    if not whole or found["part"] in [figure[3] for figure in whole] or whole[0][3]:
+    whole = lines.figures[-1:] if not lines.figures or not lines.figures[-1][3] else lines.figures[-2:]
+    if not whole or whole[0][2] != found["name"] or found["part"] in [figure[3] for figure in whole]:
         what = f"a part of {printable(found['name'], 60)} that does not stand below it"
         raise ReaderError(lines.path, line, what, AGAIN)
     cycles, name = float(found["cycles"]), found["name"]
