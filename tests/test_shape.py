@@ -21,9 +21,13 @@ ALLOWED = {  # floor -> what a module there may import from outside; None: anyth
 LAZILY = {"pandas": (1, 2, 3), "tqdm": (3,), "scipy": (1, 2, 3), "tomli_w": (1,)}  # inside a function
 EXPORTS = ("Params", "Theory", "Samples", "analyze", "simulate", "SCENARIOS", "figure")
 BUILT = [feature for feature in catalog.FEATURES if feature.built]
-ENGINES = {"freepages": "precopy", "qat": "precopy", "cmt": "llc", "cat": "llc"}  # what a feature stands on
+ENGINES = {  # what a feature stands on
+    **dict.fromkeys(("freepages", "qat"), "precopy"),
+    **dict.fromkeys(("cmt", "cat"), "llc"),
+    **dict.fromkeys(("apicv", "timer", "vfio"), "realtime"),
+}
 FEATURES = sorted(feature.name for feature in BUILT)
-MODELS = sorted({"precopy", "llc"} | set(FEATURES))
+MODELS = sorted(set(ENGINES.values()) | set(FEATURES))
 MODULES = sorted(set(graph.modules()) - {"nfvlab.__main__"})
 
 
