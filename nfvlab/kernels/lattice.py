@@ -18,7 +18,12 @@ from nfvlab.kernels.jit import jit
 UNIT = 2.0**-53
 FFT_LEVEL = 8 * UNIT  # a level of butterflies: (1 + gamma_4)(sqrt 2 + 1) unit roundoffs, rounded up
 NEGLIGIBLE = 1e-150  # masses below are dropped: products of what remains do not underflow
-LARGEST_EXPONENT = 300.0  # of a tilt over the grid: twice as much stays within floating point
+LARGEST_EXPONENT = (
+    300.0  # of a tilt over the grid: its square, over twice the grid, stays within floating point
+)
+TILTED_ERROR = (
+    1e-100  # of tilted masses that underflow; where the way back is cut short, it makes the error exceed 1
+)
 
 
 def gamma(operations: float) -> float:
@@ -60,16 +65,16 @@ def sum_tilted(laws: list[np.ndarray], tilt: float) -> tuple[np.ndarray, np.ndar
     length = 1 << (2 * n - 1).bit_length()
     weights, back = np.exp(tilt * np.arange(n)), -tilt * np.arange(length)
     mass, log_scale = _tilted(masses(laws[0]), weights, 0.0)
-    error, beyond, beyond_error = 0.0, laws[0][-1], 0.0
+    error, beyond, beyond_error = TILTED_ERROR, laws[0][-1], 0.0
     for tails in laws[1:]:
         other, log_scale = _tilted(masses(tails), weights, log_scale)
         made, round_off = convolve_fft(mass, other, length)
         error = error * (1 + gamma(n)) + round_off
-        scale = np.exp(np.minimum(log_scale + back, 2 * LARGEST_EXPONENT))
+        scale = np.exp(np.minimum(log_scale + back, LARGEST_EXPONENT))
         beyond_error += tails[-1] * beyond_error + error * np.sqrt((scale[n:] ** 2).sum())
         beyond += made[n:] @ scale[n:] + (1 - min(beyond, 1.0)) * tails[-1]
         mass = made[:n]
-    scale = np.exp(np.minimum(log_scale + back[:n], 2 * LARGEST_EXPONENT))
+    scale = np.exp(np.minimum(log_scale + back[:n], LARGEST_EXPONENT))
     tails = np.append(np.cumsum((mass * scale)[::-1])[::-1] + beyond, beyond)
     reach = np.append(np.sqrt(np.cumsum((scale**2)[::-1])[::-1]), 0.0)
     relative = gamma((len(laws) + 1) * (8 * LARGEST_EXPONENT + 4 * n))
@@ -148,15 +153,16 @@ def _reciprocal(series: np.ndarray, n: int) -> np.ndarray:
 
 
 @jit
-def compound_poisson(rate, mass):
+def compound_poisson(rate, mass, none):
     """P(sum = k) of a Poisson(rate) number of independent terms with masses float64[n], on n cells; quadratic.
 
-    Panjer's recursion (H. H. Panjer, ASTIN Bulletin 12, 1981). Relative error at most gamma((n + 8)**2 / 2 + 4 rate);
-    terms beyond the grid are whatever `mass` lacks to 1.
+    `none` is P(sum = 0) = exp(-rate (1 - mass[0])). Panjer's recursion (H. H. Panjer, ASTIN Bulletin 12, 1981). Its
+    relative error is at most gamma((n + 8)**2 / 2), and that of `none`. What `mass` lacks to 1 is
+    the chance of a term beyond the grid.
     """
     n = mass.size
     made = np.empty(n)
-    made[0] = np.exp(-rate * (1.0 - mass[0]))
+    made[0] = none
     for k in range(1, n):
         total = 0.0
         for j in range(1, k + 1):

@@ -151,7 +151,8 @@ def _poisson(rate: float, tails: np.ndarray) -> tuple[np.ndarray, float]:
     """Tails on the grid of a Poisson sum without what lies beyond it, and a bound of that (Chernoff's)."""
     mass = lattice.masses(tails)
     n = mass.size
-    inside = np.append(np.cumsum(lattice.compound_poisson(rate, mass)[::-1])[::-1], 0.0)
+    made = lattice.compound_poisson(rate, mass, np.exp(-rate * (1 - mass[0])))
+    inside = np.append(np.cumsum(made[::-1])[::-1], 0.0)
     tilts = np.geomspace(1e-2, lattice.LARGEST_EXPONENT, 64) / n
     grown = np.exp(np.outer(tilts, np.arange(n))) @ mass
     with np.errstate(over="ignore"):

@@ -1,7 +1,7 @@
 """Laws of the stages of a latency: tails that say how far rounding may have moved them. Times in ns.
 
 A law has an origin, below which it has no mass, and is evaluated from there: `beyond(t)` is P(X - origin > t) and
-`reaches(t)` is P(X - origin >= t), for t >= 0. Both are right to the relative error `rel_error`, in the tail too.
+`reaches(t)` is P(X - origin >= t), for t >= 0. Both are right to the relative error `rel_error` down to tails of 1e-60.
 `mean_excess(t)` is E[max(X - origin - t, 0)], with its absolute error. `lower` and `upper` are laws below and above it
 in stochastic order, each with a tail of its own; they differ where only the bucket of a value is known.
 """

@@ -64,7 +64,7 @@ def response_times(threads: Sequence[Thread]) -> tuple[Response, ...]:
 
 
 def _response(thread: Thread, before: Sequence[Thread]) -> Response:
-    """Solve w = blocking + q cost + sum of ceil((w + J) / T) C over threads before, for every job q of the busy period."""
+    """Solve w = blocking + q cost + sum of ceil((w + J) / T) C over threads before, for each job q of a busy spell."""
     others = [(Fraction(o.jitter_ns), Fraction(o.period_ns), Fraction(o.cost_ns)) for o in before]
     cost, period = Fraction(thread.cost_ns), Fraction(thread.period_ns)
     load = sum(c / t for _, t, c in others)
@@ -82,9 +82,9 @@ def _response(thread: Thread, before: Sequence[Thread]) -> Response:
 
 
 def _fixed_point(start: Fraction, own: Fraction, others) -> Fraction:
-    """The smallest w with w = own + what others are released for within w; it exists as they ask for less than a CPU."""
-    now, after = start, own + sum(c for *_, c in others)
-    while after != now:
+    """The smallest w above `start` with w = own + what others ask for within w; they ask for less than a CPU."""
+    now, after = start, max(start, own + sum(c for *_, c in others))
+    while after > now:
         now = after
         after = own + sum(math.ceil((now + j) / t) * c for j, t, c in others)
     return now
