@@ -112,7 +112,7 @@ class Table:
         if len(cells) != len(self.columns) + 1:
             raise self._wrong(line, f"{len(cells) - 1} values for {len(self.columns)} columns")
         index = whole(self.path, line, "the index", cells[0], high=2**53)
-        if self.rows and index <= max(self.rows):
+        if self.rows and index <= next(reversed(self.rows)):
             raise self._wrong(line, f"the index {index} does not rise")
         named = zip(self.columns, cells[1:], strict=True)
         self.rows[index] = [whole(self.path, line, column.name, cell, high=2**62) for column, cell in named]
