@@ -1,4 +1,4 @@
-"""References in exact or 60-digit arithmetic: tails of sums, of normal and Erlang laws, of M/D/1 and M/H2/1 waits."""
+"""References in exact or very long arithmetic: tails of sums, of normal and Erlang laws, of M/D/1 and M/H2/1 waits."""
 
 from collections.abc import Sequence
 from decimal import Decimal, getcontext
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-DIGITS = 300
+DIGITS = 250
 PI = Decimal(
     "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798"
 )
@@ -66,7 +66,7 @@ def mm1_tail(load: float, x: float) -> float:
 
 
 def md1_tail(load: float, x: float) -> float:
-    """P(W > x) of M/D/1 with service 1 (Erlang's series, whose terms alternate: 300 digits)."""
+    """P(W > x) of M/D/1 with service 1 (Erlang's series, whose terms alternate: many digits)."""
     getcontext().prec = DIGITS
     lam, total, factorial = Decimal(load), Decimal(0), Decimal(1)
     for j in range(int(x) + 1):
@@ -94,7 +94,7 @@ def mh2_tail(load: float, fracs: tuple[float, float], means: tuple[float, float]
 def quantile(tail, probability: float, high: float) -> float:
     """Where a falling tail passes a probability."""
     low = 0.0
-    for _ in range(200):
+    for _ in range(70):
         middle = (low + high) / 2
         low, high = (middle, high) if tail(middle) > probability else (low, middle)
     return high

@@ -83,7 +83,7 @@ def _response(thread: Thread, before: Sequence[Thread]) -> Response:
 
 def _fixed_point(start: Fraction, own: Fraction, others) -> Fraction:
     """The smallest w above `start` with w = own + what others ask for within w; they ask for less than a CPU."""
-    now, after = start, max(start, own + sum(c for *_, c in others))
+    now, after = Fraction(-1), max(start, own + sum(c for *_, c in others))
     while after > now:
         now = after
         after = own + sum(math.ceil((now + j) / t) * c for j, t, c in others)
