@@ -2,11 +2,11 @@
 
 The property: when nothing can move any more, each vector that was posted has had its handler started since, and
 neither PIR nor IRR holds a request, be the vCPU in its guest or asleep. It is proved for worlds of this size:
-two interrupts from any two posters, on one vector or two, two physical CPUs, and one exit, one HLT and one
+up to two interrupts from any posters, on one vector or two, two physical CPUs, and one exit, one HLT and one
 preemption in any order.
 
 >>> print(prove("sleeps as if preempted", kinds=("VT-d",)).lines()[-1])
-8  VT-d  posts vector 0, no notification
+7  VT-d  posts vector 0, no notification
 """
 
 from collections.abc import Callable, Iterable

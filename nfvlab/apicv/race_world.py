@@ -1,6 +1,6 @@
 """Posters, physical CPUs and one vCPU, small enough to try all orders of their steps (`kernels/interleave.py`).
 
-Two interrupts are posted, each by one of four posters, while the vCPU thread exits, halts, is preempted, and is
+One interrupt or two are posted, each by one of four posters, while the vCPU thread exits, halts, is preempted, and is
 scheduled in again on either of two physical CPUs (`race_vcpu`). A step is one atomic access: what a poster does in
 two accesses is two steps, and a notification that is sent arrives later, wherever the vCPU has gone by then.
 Memory is sequentially consistent: KVM's barriers and x86's locked instructions make it so at these accesses.
@@ -40,7 +40,7 @@ class Poster(NamedTuple):
 class World(NamedTuple):
     """Everything that the machines share."""
 
-    posters: tuple[Poster, ...]
+    posters: tuple[Poster, ...]  # those that are not done yet
     d: Descriptor = Descriptor()
     irr: int = 0  # IRR of the virtual-APIC page
     owed: int = 0  # vectors posted whose handler has not started since
@@ -65,12 +65,13 @@ Steps = Iterator[tuple[str, World]]
 def beginnings(
     exits: int = 1, halts: int = 1, preemptions: int = 1, kinds: tuple[str, ...] = KINDS
 ) -> list[World]:
-    """All worlds to start from: any two posters, on two vectors or one, and a vCPU that runs its guest."""
+    """All worlds to start from: one poster or any two, on one vector or two, and a vCPU that runs its guest."""
+    alone = [(Poster(kind, 0),) for kind in kinds]
+    pairs = combinations_with_replacement(kinds, 2)
+    both = [(Poster(first, 0), Poster(second, v)) for first, second in pairs for v in (0, 1)]
+    lives = product(range(exits + 1), range(halts + 1), range(preemptions + 1))
     return [
-        World(posters, exits=e, halts=h, preemptions=p)
-        for first, second in combinations_with_replacement(kinds, 2)
-        for posters in ((Poster(first, 0), Poster(second, v)) for v in (0, 1))
-        for e, h, p in product(range(exits + 1), range(halts + 1), range(preemptions + 1))
+        World(posters, exits=e, halts=h, preemptions=p) for e, h, p in lives for posters in (*alone, *both)
     ]
 
 
@@ -79,8 +80,9 @@ def lost(w: World) -> str:
     left = [str(v) for v in (0, 1) if (w.d.pir | w.irr | w.owed) >> v & 1]
     if not left:
         return ""
+    what = f"vector {left[0]} is" if len(left) == 1 else f"vectors {' and '.join(left)} are"
     where = "sleeps" if w.asleep else "runs its guest"
-    return f"vector {' and '.join(left)} is lost: the vCPU {where} and nobody will look"
+    return f"{what} lost: the vCPU {where} and nobody will look"
 
 
 def woken(w: World) -> World:
@@ -99,7 +101,7 @@ class Producer:
     def __call__(self, w: World) -> Steps:
         """The possible next steps."""
         for k, poster in enumerate(w.posters):
-            if poster.kind != self.kind or poster.phase == "done":
+            if poster.kind != self.kind:
                 continue
             if poster.phase == "send":
                 vector, cpu = poster.message
@@ -160,9 +162,9 @@ class Producer:
 
     @staticmethod
     def advance(w: World, k: int, phase: str, message: tuple[int, int] | None = None) -> World:
-        """The world with its k-th poster in another phase."""
-        moved = w.posters[k]._replace(phase=phase, message=message)
-        return w._replace(posters=(*w.posters[:k], moved, *w.posters[k + 1 :]))
+        """The world with its k-th poster in another phase; one that is done is forgotten."""
+        moved = () if phase == "done" else (w.posters[k]._replace(phase=phase, message=message),)
+        return w._replace(posters=(*w.posters[:k], *moved, *w.posters[k + 1 :]))
 
 
 def owe(w: World, vector: int) -> World:
