@@ -5,6 +5,10 @@ neither PIR nor IRR holds a request, be the vCPU in its guest or asleep. It is p
 up to two interrupts from any posters, on one vector or two, two physical CPUs, and one exit, one HLT and one
 preemption in any order.
 
+"blocks as Linux 5.16" is what the source of `pi_pre_block` and `vmx_vcpu_pi_load` of that time says when written as
+these machines; the run that loses needs a host kernel that preempts between the last check and `schedule`. Linux
+5.17 replaced it and does not name such a loss as the reason.
+
 >>> print(prove("sleeps as if preempted", kinds=("VT-d",)).lines()[-1])
 7  VT-d  posts vector 0, no notification
 """
@@ -35,7 +39,7 @@ MUTANTS = {
     "host's handler clears ON": "the harvest at the next entry sees ON = 0 and leaves PIR alone",
     "wake-up handler looks at PIR": "ON may be set, by IPI virtualization's second access, over an empty PIR",
     "KVM heeds SN read first": "the vCPU is loaded between KVM's look at SN and its post",
-    "blocks as Linux 5.16": "preempted between check and sleep: loading sets ON, and nobody is told",
+    "blocks as Linux 5.16": "preempted between check and sleep: loading sets ON, and nothing looks at ON again",
 }
 VARIANTS = {
     "keeps NV when loaded": "notifications make the guest exit, and the next entry harvests: slow, and safe",
