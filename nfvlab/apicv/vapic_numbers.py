@@ -42,10 +42,15 @@ def flag(name: str, value: Any) -> bool:
     raise ValueError(f"{name} = {value!r}: a control or flag is 0 or 1. Give true or false")
 
 
-def known(what: str, given: Mapping[str, Any], names: Iterable[str]) -> None:
-    """ValueError if `given` is no mapping or has a key that is not in `names`."""
+def mapping(what: str, given: Any) -> Mapping[Any, Any]:
+    """`given` if it is a mapping; ValueError otherwise."""
     if not isinstance(given, Mapping):
         raise ValueError(f"{what} = {given!r}: needs a mapping of names to values. Give a dict")
-    unknown = sorted(set(given) - set(names))
+    return given
+
+
+def known(what: str, given: Mapping[str, Any], names: Iterable[str]) -> None:
+    """ValueError if `given` is no mapping or has a key that is not in `names`."""
+    unknown = sorted(set(mapping(what, given)) - set(names))
     if unknown:
         raise ValueError(f"{what}: no {', '.join(map(repr, unknown))}. Known are {', '.join(sorted(names))}")

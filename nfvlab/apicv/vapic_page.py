@@ -33,19 +33,29 @@ class PageAccesses(Core):
     """Accesses to the APIC-access page."""
 
     @instruction
-    def page_read(self, offset: int, size_bytes: int = 4, **how: bool) -> Outcome:
-        """A read by linear address; `how` as in `page_operation`."""
-        return self._page_operation((Access(offset, size_bytes),), **how)
+    def page_read(
+        self, offset: int, size_bytes: int = 4, *, event_delivery: bool = False, guest_physical: bool = False
+    ) -> Outcome:
+        """One read; see `page_operation`."""
+        return self._page_operation((Access(offset, size_bytes),), event_delivery, guest_physical)
 
     @instruction
-    def page_write(self, offset: int, value: int, size_bytes: int = 4, **how: bool) -> Outcome:
-        """A write by linear address; `how` as in `page_operation`."""
-        return self._page_operation((Access(offset, size_bytes, value),), **how)
+    def page_write(
+        self,
+        offset: int,
+        value: int,
+        size_bytes: int = 4,
+        *,
+        event_delivery: bool = False,
+        guest_physical: bool = False,
+    ) -> Outcome:
+        """One write; see `page_operation`."""
+        return self._page_operation((Access(offset, size_bytes, value),), event_delivery, guest_physical)
 
     @instruction
     def page_fetch(self, offset: int, size_bytes: int = 1, *, guest_physical: bool = False) -> Outcome:
         """An instruction fetch from the page: never virtualised."""
-        return self._page_operation((Access(offset, size_bytes, fetch=True),), guest_physical=guest_physical)
+        return self._page_operation((Access(offset, size_bytes, fetch=True),), False, guest_physical)
 
     @instruction
     def page_operation(
@@ -57,11 +67,13 @@ class PageAccesses(Core):
         address, which always exits. The first access that exits ends the operation; its APIC-write emulation does not
         take place then, though what was written stays. The outcome's value is that of the last read.
         """
-        return self._page_operation(accesses, event_delivery=event_delivery, guest_physical=guest_physical)
+        return self._page_operation(accesses, event_delivery, guest_physical)
 
     def _page_operation(
-        self, accesses: tuple[Access, ...], *, event_delivery: bool = False, guest_physical: bool = False
+        self, accesses: tuple[Access, ...], event_delivery: bool, guest_physical: bool
     ) -> Outcome:
+        if not accesses:
+            raise ValueError("page_operation: no accesses. Give at least one access")
         for access in accesses:
             _check(access)
         if not self.controls.virtualize_apic_accesses:

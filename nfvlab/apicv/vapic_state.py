@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nfvlab.apicv import registers as reg
-from nfvlab.apicv.vapic_numbers import flag, known, number, vector_set
+from nfvlab.apicv.vapic_numbers import flag, known, mapping, number, vector_set
 
 ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI, MWAIT = "active", "hlt", "shutdown", "wait_for_sipi", "mwait"
 ACTIVITIES = (ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI, MWAIT)  # the VMCS encodes the first four as 0 to 3
@@ -190,10 +190,8 @@ def _activity(value: Any) -> str:
 
 
 def _page(given: Any) -> dict[int, int]:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"page = {given!r}: needs a mapping of offsets to words. Give a dict")
     words = {}
-    for at, word in given.items():
+    for at, word in mapping("page", given).items():
         offset = number("page offset", at, 12)
         if offset & 3:
             raise ValueError(f"page offset {offset:03X}H: words are 4 bytes. Give an offset that 4 divides")
