@@ -1,0 +1,87 @@
+"""A path's programs under the scheduler: each interrupt meets a host in its stationary state.
+
+The scheduler itself is `kernels.sched`: events in order of time, SCHED_FIFO with preemption, interrupts before threads.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nfvlab.kernels import sched
+from nfvlab.kernels import sched_tables as tables
+from nfvlab.vfio.params import Params
+from nfvlab.vfio.paths import (
+    BLOCKED,
+    CPU_NAMES,
+    PREEMPTED,
+    RUNNING,
+    WHO,
+    Program,
+    program,
+    think_ns,
+)
+
+
+class Segment(NamedTuple):
+    """A piece of a timeline; cpu is "V", "H", or "" for what no CPU does."""
+
+    start_ns: float
+    end_ns: float
+    cpu: str
+    who: str
+    stage: str
+
+
+def blocked(p: Params, path: int) -> bool:
+    """Whether the vCPU thread is blocked when the interrupt comes."""
+    return path == BLOCKED or (p.halting and path not in (RUNNING, PREEMPTED))
+
+
+def starved(p: Params, path: int) -> bool:
+    """Whether the load is ready and never gets the CPU, behind a vCPU thread that never sleeps."""
+    return not blocked(p, path) and p.load_priority_level <= p.vcpu_priority_level
+
+
+def starts(p: Params, path: int, rng: np.random.Generator, n: int) -> np.ndarray:
+    """The host as n interrupts find it: thread states, the load in a job or thinking, interrupts off or not."""
+    made = np.zeros(n, dtype=tables.START)
+    made["asleep"], made["left_ns"], made["alarm_ns"] = 1, -1.0, np.inf
+    made["asleep"][:, tables.RECEIVER] = blocked(p, path)
+    if p.load_frac and starved(p, path):
+        made["asleep"][:, tables.LOAD] = 0
+    elif p.load_frac:
+        at_work = (rng.random(n) < p.load_frac) & (path != RUNNING)
+        made["asleep"][:, tables.LOAD] = ~at_work
+        made["left_ns"][:, tables.LOAD] = np.where(at_work, p.load_ns * rng.random(n), -1.0)
+        think = think_ns(p) * rng.standard_exponential(n)
+        made["alarm_ns"][:, tables.LOAD] = np.where(at_work, np.inf, think)
+    if path == PREEMPTED:
+        made["asleep"][:, tables.BURST] = 0
+        made["left_ns"][:, tables.BURST] = p.away_ns * rng.random(n)
+    off = rng.random(n) < p.irqoff_frac
+    made["hold_ns"] = np.where(off, p.irqoff_ns * rng.random(n), 0.0)
+    return made
+
+
+def run(p: Params, path: int, *, rng: np.random.Generator, n: int) -> np.ndarray:
+    """n interrupts on a path: float64[n, 4], latency in ns, VM exits, context switches, host cycles."""
+    made = sched.run(program(p, path).machine, starts(p, path, rng, n), tables.blank(tables.STATE), rng)
+    made[:, 3] /= p.cycle_ns
+    return made
+
+
+def trace(p: Params, path: int, *, rng: np.random.Generator) -> tuple[float, list[Segment]]:
+    """One interrupt on a path: its latency in ns (infinite: it never comes), and all that was done, by begin."""
+    way, state = program(p, path), tables.blank(tables.STATE)
+    log = sched.follow(way.machine, starts(p, path, rng, 1)[0], state, np.inf, rng)
+    return float(state.done_at), [_segment(way, *line) for line in sorted(log.tolist())]
+
+
+def _segment(way: Program, start: float, end: float, cpu: float, who: float, row: float) -> Segment:
+    """A line of the log in words; a CPU switches back to threads of its own, which have no name."""
+    place = CPU_NAMES[int(cpu)] if cpu >= 0 else ""
+    name = WHO[int(who)] if who >= 0 else f"threads of {place}"
+    return Segment(start, end, place, name, way.stages[int(row)])
+
+
+__all__ = ["Segment", "blocked", "run", "starts", "starved", "trace"]
