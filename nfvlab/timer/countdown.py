@@ -107,6 +107,10 @@ class Countdown:
         self.value: int | None = None
         self.activity, self.c_state, self.in_smm = "active", 0, False
 
+    def __repr__(self) -> str:
+        state = "not counting" if self.value is None else f"timer {self.value}"
+        return f"<TSC {self.bits}, {state}, field {self.field}>"
+
     @property
     def bits(self) -> str:
         """The TSC in binary, bit X in brackets: one decrement whenever it changes."""

@@ -53,7 +53,8 @@ class Host:
 
     `max_value`: the largest value written (`safe_max_value` on parts with that erratum). `mwait_in_guest` and
     `hlt_in_guest`: KVM_X86_DISABLE_EXITS; `pi_inject_timer`: the module parameter, on by default if any CPU is
-    isolated from the kernel's housekeeping.
+    isolated from the kernel's housekeeping. `soft_disables`: an unused timer stays active with the largest value;
+    before 2019 (804939ea200d) the control was cleared instead.
     """
 
     shift: int
@@ -64,6 +65,7 @@ class Host:
     mwait_in_guest: bool = False
     hlt_in_guest: bool = False
     pi_inject_timer: bool = False
+    soft_disables: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.shift <= MAX_SHIFT:
@@ -82,7 +84,7 @@ class Host:
             return "the VMX-preemption timer is switched off, or the processor has none"
         if erratum := BROKEN.get(self.signature & ~_RESERVED_EAX):
             return f"the timer counts wrong on this processor ({erratum})"
-        if host_khz * 1000 >> self.shift > self.max_value // 10:
+        if self.soft_disables and host_khz * 1000 >> self.shift > self.max_value // 10:
             return f"at X = {self.shift} the largest value runs out within 10 s: the unused timer would cause VM exits"
         return ""
 
@@ -132,9 +134,9 @@ def set_hv_timer(
 
 
 class Field(NamedTuple):
-    """What vmx_update_hv_timer leaves in the VMCS field before an entry; `written` if it had to write it."""
+    """What vmx_update_hv_timer leaves in the VMCS field before an entry, None if inactive; `written` if it wrote it."""
 
-    value: int
+    value: int | None
     soft_disabled: bool
     written: bool
     why: str
@@ -146,6 +148,8 @@ def update_hv_timer(
     """vmx_update_hv_timer: the field's value for an entry at a host TSC; `soft_disabled` is the state before it."""
     if immediate:
         return Field(0, False, True, "KVM wants a VM exit at once")
+    if deadline is None and not host.soft_disables:
+        return Field(None, False, False, "no deadline: the control is cleared")
     if deadline is None:
         return Field(host.max_value, True, not soft_disabled, "no deadline: the largest value stands for off")
     if deadline <= host_tsc:

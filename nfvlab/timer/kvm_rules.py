@@ -1,7 +1,8 @@
 """KVM's rule for the LAPIC timer as it stood at four times, and its two known defects one by one, by name.
 
 - "2016" (ce7a058a2117, 64672c95ea4c, June 2016): the hardware timer serves the TSC-deadline mode only, without the
-  advance; a deadline already past is armed all the same, as 0, and costs a VM exit at once.
+  advance; a deadline already past is armed all the same, as 0, and costs a VM exit at once. Without a deadline the
+  timer is switched off, not left to run from its largest value.
 - "2022" (98c25ead5eda, Linux 5.17): all three modes, with the advance; a past deadline is injected without that exit.
   With both defects.
 - "2025" (18ab3fc8e880, November 2025; CVE-2025-71104): the first defect mended.
@@ -31,6 +32,7 @@ class Rule:
     deadline_only: bool = False  # the hardware timer serves the TSC-deadline mode only
     advances_hardware: bool = True  # the hardware timer is set early by the advance, too
     expires_at_arming: bool = True  # a deadline that is past is injected at once, not armed as 0
+    soft_disables: bool = True  # an unused timer stays active, with the largest value (804939ea200d, 2019)
     clamps_periods: bool = True  # an advanced periodic expiration in the past becomes now
     returns_to_hardware: bool = (
         True  # after a block the hardware timer is tried even if the hrtimer was armed before
@@ -42,7 +44,7 @@ RULES = {
     "sound": SOUND,
     "negative delta": replace(SOUND, clamps_periods=False),
     "stuck on hrtimer": replace(SOUND, returns_to_hardware=False),
-    "2016": Rule(deadline_only=True, advances_hardware=False, expires_at_arming=False),
+    "2016": Rule(deadline_only=True, advances_hardware=False, expires_at_arming=False, soft_disables=False),
     "2022": replace(SOUND, clamps_periods=False, returns_to_hardware=False),
     "2025": replace(SOUND, returns_to_hardware=False),
 }

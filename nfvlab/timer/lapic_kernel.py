@@ -4,6 +4,8 @@ Each method is the function of arch/x86/kvm/lapic.c that its docstring names, st
 matters. They run at one host TSC, `self.tsc`, and leave their reasons in `self._why`.
 """
 
+from dataclasses import replace
+
 from nfvlab.timer import advance, kvm
 from nfvlab.timer.kvm_rules import SOUND, Rule
 from nfvlab.timer.lapic_step import known_mode
@@ -33,7 +35,8 @@ class KvmTimer:
             raise ValueError(f"divide_count = {divide_count}: one of {', '.join(map(str, DIVIDE_COUNTS))}")
         if bus_cycle_ns < 1:
             raise ValueError(f"bus_cycle_ns = {bus_cycle_ns}: at least 1")
-        self.clock, self.host, self.rule = clock, host, rule
+        self.clock, self.rule = clock, rule
+        self.host = replace(host, soft_disables=rule.soft_disables)
         self.mode, self.masked = known_mode(mode), False
         self.advance_ns, self.adaptive = advance_ns, adaptive
         self.tick_ns = bus_cycle_ns * divide_count

@@ -11,6 +11,7 @@ arch/x86/kvm/vmx/vmx.c (`u64_shl_div_u64`), arch/x86/include/asm/pvclock.h (`pvc
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 FRAC_BITS = 48
@@ -83,13 +84,21 @@ class GuestClock:
         for name in ("host_khz", "virtual_tsc_khz"):
             if not 0 < getattr(self, name) <= U32:
                 raise ValueError(f"{name} = {getattr(self, name)}: a frequency in kHz, 1 to {U32}")
-        object.__setattr__(self, "ratio", tsc_scaling_ratio(self.virtual_tsc_khz, self.host_khz))
-        object.__setattr__(self, "_scale", time_scale(self.virtual_tsc_khz * 1000, NS_PER_S))
+        tsc_scaling_ratio(self.virtual_tsc_khz, self.host_khz)
 
     @property
     def virtual_tsc_khz(self) -> int:
         """vcpu->arch.virtual_tsc_khz: the guest's frequency."""
         return self.guest_khz or self.host_khz
+
+    @cached_property
+    def ratio(self) -> int:
+        """vcpu->arch.l1_tsc_scaling_ratio."""
+        return tsc_scaling_ratio(self.virtual_tsc_khz, self.host_khz)
+
+    @cached_property
+    def _scale(self) -> tuple[int, int]:
+        return time_scale(self.virtual_tsc_khz * 1000, NS_PER_S)
 
     @property
     def scaled(self) -> bool:

@@ -106,6 +106,22 @@ def test_the_guests_deadline_is_converted_by_offset_and_ratio():
     assert arm(3000, 4000, clock=clock) == Armed(5000, 1000, False)
 
 
+@given(
+    st.integers(1_000_000, 5_000_000),
+    st.integers(1_000_000, 5_000_000),
+    st.integers(0, 1 << 45),
+    st.integers(1, 1 << 35),
+    st.integers(0, 1 << 40),
+)
+def test_with_any_scale_the_host_deadline_is_not_late_and_early_by_its_rounding_only(
+    host_khz, guest_khz, tsc, ahead, offset
+):
+    clock = GuestClock(host_khz=host_khz, guest_khz=guest_khz, offset_cycles=offset)
+    deadline = clock.guest_tsc(tsc) + ahead
+    early = deadline - clock.guest_tsc(arm(deadline, tsc, clock=clock).deadline)
+    assert 0 <= early <= guest_khz / host_khz + 1
+
+
 def test_a_conversion_that_overflows_is_refused():
     slow = GuestClock(host_khz=5_000_000, guest_khz=1000)  # ratio 2**48 / 5000, so * 5000 back
     refused = arm(U64, clock=slow, host=Host(shift=31))
@@ -163,6 +179,12 @@ def test_the_field_in_its_four_cases():
     assert update_hv_timer(1000, 1000, X5)[:3] == (0, False, True)
     assert update_hv_timer(None, 10, X5)[:3] == (MAX_VALUE, True, True)
     assert update_hv_timer(None, 10, X5, soft_disabled=True)[:3] == (MAX_VALUE, True, False)
+
+
+def test_before_2019_an_unused_timer_was_switched_off_and_might_count_every_cycle():
+    host = Host(shift=0, soft_disables=False)
+    assert update_hv_timer(None, 10, host)[:3] == (None, False, False)
+    assert not host.disabled(2_300_000)
 
 
 def test_the_erratum_of_large_values_lowers_the_largest_one():

@@ -66,6 +66,13 @@ def test_in_2016_the_other_modes_were_on_the_hrtimer(mode, uses):
     assert timer(mode).write_tmict(0, 10**6).in_use == HARDWARE
 
 
+def test_in_2016_an_unused_timer_did_not_count():
+    t = timer(rule="2016")
+    assert t.field is None and t.next_event() is None
+    t.write_tscdeadline(10, 100 * US)
+    assert t.enter(20).field
+
+
 def test_zero_disarms_in_every_mode():
     t = timer()
     t.write_tscdeadline(0, 100 * US)

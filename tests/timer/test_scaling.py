@@ -19,9 +19,9 @@ from nfvlab.timer.scaling import (
     tsc_scaling_ratio,
 )
 
-# A vCPU of a host that hung (fuqiang wang, kvm@vger, 22 October 2025: registers of the NMI watchdog's report, RAX and
-# RSI; its virtual_tsc_mult, virtual_tsc_shift, period and tscdeadline from his notes on the dump): the negative distance
-# and the guest TSC of the run of advance_periodic_target_expiration that was under way, and what the one before had left.
+# A vCPU of a host that hung (fuqiang wang, kvm@vger, 22 October 2025: RAX and RSI in the NMI watchdog's report; the
+# other values from his notes on the dump): the negative distance and the guest TSC of the run that was under way of
+# advance_periodic_target_expiration, and the tscdeadline that the run before it had left.
 MULTIPLIER, SHIFT = 2356694726, 2
 PERIOD_NS = 1739904
 DISTANCE, GUEST_TSC, DEADLINE = 0xFFF0103F91BE678E, 0x0052CA4003697505, 10135384616420291996
