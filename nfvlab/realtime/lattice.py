@@ -22,6 +22,7 @@ CUT = 1e-60  # tails below are taken as zero, and as so much absolute error
 DIRECT_POINTS = 4096  # up to here the direct sum is as fast as FFTs
 COARSE_POINTS = 256
 MAX_POINTS = 1 << 17
+_LARGEST_STEP = 32  # of refinement: then it is seen whether that helps
 _BURST_POINTS = 4096  # the recursion is quadratic: bursts lie on a lattice so much coarser
 
 
@@ -223,32 +224,49 @@ def bound(
     `points` given, it has so many cells, whatever the width: 512 take about a millisecond for a path of seven stages.
     """
     check_tail(tail_frac)
-    if not laws or not rel > 0:
-        raise ValueError(f"{len(laws)} laws, rel = {rel}: give at least one law, and a width above zero")
+    check_width(rel, points)
+    if not laws:
+        raise ValueError("laws is empty: give at least one law")
     end_ns = _end_ns(laws, tail_frac)
     return refine(
-        lambda step, cells: on_lattice(laws, step, cells, tail_frac), end_ns, tail_frac, rel, points
+        lambda cells: on_lattice(laws, _step_ns(laws, end_ns, cells), cells, tail_frac),
+        tail_frac,
+        rel,
+        points,
     )
 
 
+def check_width(rel: float, points: int | None) -> None:
+    """Refuse a width or a number of cells that no lattice has."""
+    if not rel > 0:
+        raise ValueError(f"rel = {rel}: the relative width must be above zero")
+    if points is not None and not 16 <= points <= MAX_POINTS:
+        raise ValueError(f"points = {points}: must be 16 to {MAX_POINTS}")
+
+
 def refine(
-    make: Callable[[float, int], Bounded],
-    end_ns: float,
+    make: Callable[[int], Bounded],
     tail_frac: float,
     rel: float,
     points: int | None,
     first: int = COARSE_POINTS,
 ) -> Bounded:
-    """The law that `make` makes on a grid to `end_ns`, with more and more cells from `first` on (see `bound`)."""
+    """What `make` makes with `points` cells, or with more and more from `first` on (see `bound`)."""
     if points is not None:
-        return make(short_step(end_ns / points), points)
+        return make(points)
     points, before = first, np.inf
     while True:
-        made = make(short_step(end_ns / points), points)
+        made = make(points)
         width = made.rel_width(tail_frac)
-        if width <= rel or points == MAX_POINTS or not width < 0.9 * before:
+        if width <= rel or points == MAX_POINTS or (points >= DIRECT_POINTS and not width < 0.9 * before):
             return made
-        points, before = min(MAX_POINTS, max(2 * points, int(1.05 * points * width / rel))), width
+        wanted = min(1.05 * width / rel, _LARGEST_STEP) * points
+        points, before = min(MAX_POINTS, max(2 * points, int(wanted))), width
+
+
+def _step_ns(laws: Sequence[Law], end_ns: float, points: int) -> float:
+    """Cells up to the end, and for every law one more: rounding up passes the end by no more."""
+    return short_step(end_ns / max(points - len(laws) - 1, points / 2))
 
 
 def on_lattice(laws: Sequence[Law], step_ns: float, points: int, tail_frac: float = 1e-9) -> Bounded:
@@ -265,9 +283,8 @@ def _end_ns(laws: Sequence[Law], tail_frac: float) -> float:
     far = sum(_reach_ns(law, max(share / len(laws), 1e-30)) for law in laws)
     if far == 0:
         return 1.0
-    coarse = on_lattice(laws, short_step(far / COARSE_POINTS), COARSE_POINTS, tail_frac)
-    last = np.count_nonzero(coarse._high[1:] > share)
-    return min(far, (last + 2) * coarse.step_ns) if last < coarse.points else far
+    coarse = on_lattice(laws, _step_ns(laws, far, COARSE_POINTS), COARSE_POINTS, tail_frac)
+    return min(far, coarse.quantile_ns(share)[1] - coarse.low_origin_ns)
 
 
 def _reach_ns(law: Law, tail_frac: float) -> float:

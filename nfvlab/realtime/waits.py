@@ -20,7 +20,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from nfvlab.kernels import lattice
-from nfvlab.realtime.lattice import CUT, DIRECT_POINTS, Bounded, convolve, on_lattice, refine, short_step
+from nfvlab.realtime.lattice import (
+    CUT,
+    DIRECT_POINTS,
+    Bounded,
+    check_width,
+    convolve,
+    on_lattice,
+    refine,
+    short_step,
+)
 from nfvlab.realtime.laws import UNIT, Law, beyond_from, check_tail, mean_excess_from, reaches_from
 
 Service = Law | Sequence[Law]
@@ -67,6 +76,7 @@ def _stages(service: Service) -> tuple[Law, ...]:
 def _bounds(service, arrivals_per_s, vacation, setup, after, tail_frac, rel, points) -> Bounded:
     """The wait and the laws `after` it, on the lattice that its quantile needs."""
     check_tail(tail_frac)
+    check_width(rel, points)
     if vacation is not None and setup is not None:
         raise ValueError("vacation and setup are both given: the server either takes vacations or is set up")
     stages, rate = _stages(service), arrivals_per_s * 1e-9
@@ -83,7 +93,7 @@ def _bounds(service, arrivals_per_s, vacation, setup, after, tail_frac, rel, poi
         return convolve(parts, tail_frac)
 
     end_ns, first = _grid(make, stages, tail_frac)
-    return refine(make, end_ns, tail_frac, rel, points, first)
+    return refine(lambda cells: make(short_step(end_ns / cells), cells), tail_frac, rel, points, first)
 
 
 def _check_load(stages: Sequence[Law], arrivals_per_s: float) -> None:

@@ -214,6 +214,7 @@ def test_heavy_tails_are_bounded_too():
     [
         (lambda: wait(Exponential(excess_ns=1000.0), 1e6), "the load must lie above 0 and below 1"),
         (lambda: wait(Exponential(excess_ns=1000.0), 0.0), "arrivals_per_s = 0.0"),
+        (lambda: wait(Exponential(excess_ns=1.0), 1.0, points=3), "points = 3"),
         (lambda: wait(Constant(value_ns=0.0), 1.0), "the load must lie above 0"),
         (lambda: wait(Exponential(excess_ns=1.0), 1.0, tail_frac=1.0), "tail_frac = 1.0"),
         (
