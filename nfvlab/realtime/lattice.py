@@ -221,7 +221,7 @@ def bound(
 
     The lattice is refined to that width, to MAX_POINTS cells, or until finer cells no longer help (an infinite upper
     bound stays so; bursts have cells of their own); `Bounded.rel_width` says what was reached. With
-    `points` given, it has so many cells, whatever the width: 512 take about a millisecond for a path of seven stages.
+    `points` given, it has so many cells, whatever the width: 512 take a few milliseconds for a path of seven stages.
     """
     check_tail(tail_frac)
     check_width(rel, points)
