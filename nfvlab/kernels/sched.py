@@ -111,11 +111,11 @@ def _start(m, start, s, rng):
 
 @jit
 def _finished(s):
-    """Whether the receiver has the message, or never will, and nobody works for it any more."""
+    """Whether the receiver has the message or never will, with nobody at work for it; or nothing happens any more."""
     if s.activity[OTHER_CPU] != IDLE:
         return False
     starved = s.starving and not s.due and s.activity[RECEIVING_CPU] != HANDLER
-    return starved or s.done_at < np.inf
+    return starved or s.done_at < np.inf or s.now == np.inf
 
 
 @jit

@@ -42,9 +42,9 @@ def starved(p: Params, path: int) -> bool:
     return not blocked(p, path) and p.load_priority_level <= p.vcpu_priority_level
 
 
-def starts(p: Params, path: int, rng: np.random.Generator, n: int) -> np.ndarray:
+def starts(p: Params, path: int, rng: np.random.Generator, n: int) -> np.recarray:
     """The host as n interrupts find it: thread states, the load in a job or thinking, interrupts off or not."""
-    made = np.zeros(n, dtype=tables.START)
+    made = np.zeros(n, dtype=tables.START).view(np.recarray)
     made["asleep"], made["left_ns"], made["alarm_ns"] = 1, -1.0, np.inf
     made["asleep"][:, tables.RECEIVER] = blocked(p, path)
     if p.load_frac and starved(p, path):
