@@ -3,7 +3,7 @@
 import os
 
 import numpy as np
-from timing import Contender, race, show
+from benchmarks.timing import Contender, race, show
 
 from nfvlab.realtime.composed import rare
 from nfvlab.realtime.lattice import bound
