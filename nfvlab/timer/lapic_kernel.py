@@ -85,7 +85,10 @@ class KvmTimer:
             self._start_sw()
 
     def _start_hv(self) -> bool:
-        """start_hv_timer: whether the hardware timer took the deadline, or found it past."""
+        """start_hv_timer: whether the hardware timer took the deadline, or found it past.
+
+        The kernel looks here for an hrtimer that fired meanwhile; in one instant there is no meanwhile.
+        """
         if self.rule.deadline_only and self.mode != "tscdeadline":
             self._why.append("this kernel's hardware timer serves the TSC-deadline mode only")
             return False
@@ -98,9 +101,7 @@ class KvmTimer:
         self.hv_in_use, self.hv_deadline, self.hrtimer_ns = True, armed.deadline, None
         if self.mode == "periodic":
             return True
-        if self.pending:
-            self._cancel_hv()
-        elif armed.expired and self.rule.expires_at_arming:
+        if armed.expired and self.rule.expires_at_arming:
             self._why.append("past already: no VM exit needed")
             self._expired(from_hrtimer=False)
             self._cancel_hv()

@@ -89,6 +89,8 @@ def test_with_scaling_it_waits_in_ns_of_the_host():
     # Guest TSC 2000 at host TSC 4000; 500 guest cycles are 500 ns are 1000 host cycles.
     assert wait(2500, 4000, 1000, clock, adaptive=False) == (1000, -500, 1000)
     assert wait(9000, 4000, 1000, clock, adaptive=False) == (2000, -7000, 1000)
+    # min_t(u32, ...): the ns to the deadline lose what exceeds 32 bits; 2**32 + 100 ns become 100 ns.
+    assert wait(2000 + 2**32 + 100, 4000, 1000, clock, adaptive=False).cycles == 200
 
 
 @given(st.integers(0, 1 << 40), st.integers(0, 20_000), st.integers(0, 5000))

@@ -225,35 +225,3 @@ def test_a_masked_entry_delivers_nothing():
     fires = t.enter(0).fires_at
     assert t.expire(fires).injected == 0
     assert not t.enter(fires).delivers
-
-
-def test_the_advance_is_deducted_and_waited_for():
-    t = timer(advance_ns=1000)
-    cycles = CLOCK.nsec_to_cycles(1000)
-    assert t.write_tscdeadline(0, 100 * US).deadline_tsc == 100 * US - cycles
-    fires = t.enter(10).fires_at
-    t.expire(fires)
-    step = t.enter(fires + 500)
-    assert fires + 500 + step.wait_cycles == 100 * US
-    assert step.delivers
-
-
-def test_a_timer_that_came_too_late_is_not_waited_for_and_teaches_the_advance():
-    t = timer(advance_ns=1000, adaptive=True)
-    t.write_tscdeadline(0, 100 * US)
-    fires = t.enter(10).fires_at
-    t.expire(fires)
-    assert t.enter(100 * US + 1600).wait_cycles == 0  # 800 ns late: + 100
-    assert t.advance_ns == 1100
-
-
-def test_the_hrtimer_has_the_advance_in_the_deadline_mode_only():
-    t = timer(advance_ns=1000, preemption_timer=False)
-    assert t.write_tscdeadline(0, 100 * US).deadline_tsc == 99 * US
-    assert t.write_tscdeadline(0, US).in_use == OFF  # within the advance: expired
-    t = timer("oneshot", advance_ns=1000, preemption_timer=False)
-    assert t.write_tmict(0, 10**6).deadline_tsc == 2 * 10**6
-
-
-def test_in_2016_the_hardware_had_no_advance():
-    assert timer(rule="2016", advance_ns=1000).write_tscdeadline(0, 100 * US).deadline_tsc == 100 * US

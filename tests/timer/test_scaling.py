@@ -45,6 +45,12 @@ def test_cycles_of_ns_are_low_by_the_error_of_a_32_bit_fraction_only(frequency, 
     assert exact - exact / 2**31 - 2 < clock.nsec_to_cycles(ns) <= exact
 
 
+def test_a_negative_distance_is_the_unsigned_number_of_its_bits_below_1_ghz_too():
+    # 500 MHz: shift 0 and half of 2**32, or below; 250 MHz: a shift to the right, by 1.
+    for frequency in (500_000, 250_000):
+        assert GuestClock(host_khz=frequency).nsec_to_cycles(-8) == (2**64 - 8) * frequency // 10**6
+
+
 @given(khz)
 def test_the_multiplier_uses_its_top_bit(frequency):
     shift, multiplier = time_scale(frequency * 1000, NS_PER_S)
