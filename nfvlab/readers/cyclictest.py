@@ -13,8 +13,9 @@ from nfvlab.readers.cyclictest_lines import Screen, Values, lines_of
 from nfvlab.readers.cyclictest_text import START, Table
 from nfvlab.readers.cyclictest_words import Counted, command_options, histogram, histogram_end, unit_of
 from nfvlab.readers.errors import ReaderError, printable
-from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
+from nfvlab.readers.files import AGAIN, MAX_BYTES, load_text
 from nfvlab.readers.latency import LatencyMeta, count_of, latency_frame, rt_tests_header, thread_lines
+from nfvlab.readers.printed_json import printed_json, tool_document
 from nfvlab.units import us
 
 _COMMAND = re.compile(r"(?:.*[\s/#$;])?(cyclictest\s+-.*)")
@@ -28,8 +29,8 @@ _NO_HISTOGRAM = (
 
 def looks_like_cyclictest(text: str) -> bool:
     """Whether a text is JSON or text output of cyclictest."""
-    head = text[:4096]
-    if head.lstrip().startswith("{"):
+    head = (printed_json(text) or "").lstrip()[:4096]
+    if head:
         named = re.search(r'"cmdline:?"\s*:\s*"(?:[^"\s]*/)?(\w+)', head)
         return named[1] == "cyclictest" if named else '"resolution_in_ns"' in head and '"num_threads"' in head
     return bool(
@@ -49,8 +50,8 @@ def read_cyclictest(
     JSON leaves them out: they are the cycles that are in no bucket.
     """
     text = load_text(path, max_bytes=max_bytes)
-    if text.lstrip().startswith("{"):
-        return _read_json(path, unit, max_bytes)
+    if printed_json(text):
+        return _read_json(path, unit, text)
     if not text.endswith("\n"):
         what = "the last line has no end: it may be cut"
         raise ReaderError(path, text.count("\n") + 1, what, "End the file with a line feed if it is whole")
@@ -69,10 +70,6 @@ def _read_text(path, unit: str | None, lines: list[tuple[int, str]]) -> tuple[pd
             begun = table.start = line
         elif not row or (begun and table.take(line, row)) or screen.take(line, row) or values.take(line, row):
             continue
-        elif row[0] == "{":
-            raise ReaderError(
-                path, line, "JSON below other lines", f"Keep the JSON alone, from line {line} on"
-            )
         elif (found := _COMMAND.fullmatch(row)) and command is None:
             command = printable(found[1], 4096)
         elif not _SAID.fullmatch(row):
@@ -100,13 +97,10 @@ def _with(counted: Counted, about: dict) -> Counted:
     return Counted(**{**vars(counted), "about": {**counted.about, **about}})
 
 
-def _read_json(path, unit: str | None, max_bytes: int) -> tuple[pd.DataFrame, LatencyMeta]:
-    documents = load_documents(path, max_bytes=max_bytes)
+def _read_json(path, unit: str | None, text: str) -> tuple[pd.DataFrame, LatencyMeta]:
+    documents, notes = tool_document(path, text, "Give what cyclictest --json wrote")
     check = Checker(documents)
     document = documents.values[0]
-    if len(documents.values) > 1 or documents.cut_line is not None:
-        line = documents.cut_line or documents.lines[1]
-        raise ReaderError(path, line, "more than one JSON value", "Keep one run in a file")
     if "thread" not in document:
         raise ReaderError(path, 1, "JSON without a thread of cyclictest", "Give what cyclictest --json wrote")
     header = rt_tests_header(check, document)
@@ -119,7 +113,6 @@ def _read_json(path, unit: str | None, max_bytes: int) -> tuple[pd.DataFrame, La
     elif announced is not None and announced != len(threads):
         check.problem((0, "num_threads"), f"is {announced} for {len(threads)} threads")
     check.done()
-    notes: list[str] = []
     end = histogram_end(found)
     lines = thread_lines(documents, "thread")
     counted = [_json_thread(check, threads, name, end, found, notes, lines[name]) for name in threads]
@@ -148,10 +141,10 @@ def _json_thread(
     at = (0, "thread", name)
     thread = check.section(threads, name, at[:-1])
     cycles, low, high = (check.number(thread, key, at, whole=True) for key in ("cycles", "min", "max"))
-    mean = check.number(thread, "avg", at)
+    mean = check.number(thread, "avg", at, null=cycles == 0)
     cpu = check.number(thread, "cpu", at, whole=True, required=False, low=-1)
-    there = "histogram" in thread
-    buckets = _json_buckets(check, thread, at) if there else {}
+    buckets = _json_buckets(check, thread, at) if "histogram" in thread else {}
+    there = bool(buckets) or ("histogram" in thread and end is not None)  # without -h an empty one is printed
     check.done()
     overflows = cycles - sum(buckets.values())
     after = max(buckets, default=-1) + 1
@@ -173,7 +166,7 @@ def _json_thread(
         cycles=cycles,
         low=low,
         high=high,
-        mean=mean,
+        mean=mean or 0.0,
         slack=0.005,
         buckets=buckets,
         end=(after if end is None else end) if there else None,

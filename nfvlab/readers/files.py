@@ -134,7 +134,11 @@ def load_json(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> Any:
 
 def load_documents(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> Documents:
     """All strict JSON values in a file, one after another: one value, JSON lines, pretty-printed replies."""
-    text = load_text(path, max_bytes=max_bytes)
+    return parse_documents(path, load_text(path, max_bytes=max_bytes))
+
+
+def parse_documents(path: str | os.PathLike, text: str) -> Documents:
+    """All strict JSON values in a text; `path` is the file that a `ReaderError` names."""
     decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
     values, lines, cut = [], [], None
     at, line = _skip(text, 0), line_at(text, _skip(text, 0))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nfvlab.readers.checks import Checker
 from nfvlab.readers.errors import ReaderError, printable
-from nfvlab.readers.files import AGAIN, MAX_BYTES, load_documents, load_text
+from nfvlab.readers.files import AGAIN, MAX_BYTES, load_text
 from nfvlab.readers.latency import (
     Histogram,
     LatencyMeta,
@@ -20,6 +20,7 @@ from nfvlab.readers.latency import (
     latency_frame,
     thread_lines,
 )
+from nfvlab.readers.printed_json import printed_json, tool_document
 
 END_NS = 1_000_000
 _JSON = re.compile(
@@ -30,7 +31,7 @@ _LIVE = re.compile(r"T: ?[0-9]+ \( *[0-9]+\) (?:A: ?[0-9]+ )?C: *[0-9]+ Min:")
 
 def looks_like_jitterdebugger(text: str) -> bool:
     """Whether a text is JSON of jitterdebugger."""
-    return bool(re.match(_JSON, text[:8192]))
+    return bool(_JSON.match((printed_json(text) or "").lstrip()[:8192]))
 
 
 def read_jitterdebugger(
@@ -42,14 +43,12 @@ def read_jitterdebugger(
     number in the file: jitterdebugger counts its threads and does not say on which CPU (`cpu` is None).
     """
     text = load_text(path, max_bytes=max_bytes)
-    if not text.lstrip().startswith("{"):
-        raise ReaderError(path, *_stranger(text))
-    documents = load_documents(path, max_bytes=max_bytes)
+    if printed_json(text) is None and any(_LIVE.search(row) for row in text.split("\n")):
+        what = "lines of jitterdebugger -v: their C: is in some versions a sum of latencies, and no count"
+        raise ReaderError(path, 1, what, "Give the JSON that it prints at its end")
+    documents, around = tool_document(path, text, "Give results.json of jitterdebugger")
     check = Checker(documents)
     document = documents.values[0]
-    if len(documents.values) > 1 or documents.cut_line is not None:
-        line = documents.cut_line or documents.lines[1]
-        raise ReaderError(path, line, "more than one JSON value", "Keep one run in a file")
     if "cpu" not in document:
         raise ReaderError(
             path, 1, "JSON without jitterdebugger's 'cpu'", "Give results.json of jitterdebugger"
@@ -75,31 +74,18 @@ def read_jitterdebugger(
         threads=tuple(one.about for one in made),
         version=None if version is None else f"format {version}",
         kernel=None if kernel is None else printable(kernel),
-        notes=("the file does not say on which CPUs the threads ran",),
+        notes=("the file does not say on which CPUs the threads ran", *around),
     )
     return latency_frame(path, made), meta
-
-
-def _stranger(text: str) -> tuple[int, str, str]:
-    """Line, what and remedy for a file that does not begin with JSON."""
-    lines = text.split("\n")
-    brace = next((n for n, row in enumerate(lines, start=1) if row == "{"), None)
-    if brace:
-        return (
-            brace,
-            "JSON below other lines",
-            f"Keep the JSON alone, from line {brace} on, or record with -o",
-        )
-    if any(_LIVE.search(row) for row in lines):
-        what = "lines of jitterdebugger -v: their C: is in some versions a sum of latencies, and no count"
-        return 1, what, "Give the JSON that it prints at its end"
-    return 1, "no JSON", "Give results.json of jitterdebugger"
 
 
 def _thread(check: Checker, threads: dict, name: str, step: int, line: int) -> Histogram:
     at = (0, "cpu", name)
     thread = check.section(threads, name, at[:-1])
-    count, low, high = (check.number(thread, key, at, whole=True) for key in ("count", "min", "max"))
+    count = check.number(thread, "count", at, whole=True)
+    if count == 0:  # its minimum is what the tool began with
+        return _silent(check, thread, at, line)
+    low, high = (check.number(thread, key, at, whole=True) for key in ("min", "max"))
     mean = check.number(thread, "avg", at)
     buckets = _buckets(check, thread, at, END_NS // step)
     check.done()
@@ -134,6 +120,15 @@ def _thread(check: Checker, threads: dict, name: str, step: int, line: int) -> H
     )
 
 
+def _silent(check: Checker, thread: dict, at: tuple, line: int) -> Histogram:
+    """A thread that took no sample."""
+    if check.section(thread, "histogram", at):
+        check.problem((*at, "count"), "is 0, but the histogram holds samples")
+    check.done()
+    about = LatencyThread(thread=int(at[-1]), cycles=0, overflows=0)
+    return Histogram(about=about, line=line)
+
+
 def _buckets(check: Checker, thread: dict, at: tuple, end: int) -> dict[int, int]:
     said = check.section(thread, "histogram", at)
     buckets: dict[int, int] = {}
@@ -153,8 +148,6 @@ def _check(check: Checker, at: tuple, said: tuple, buckets: dict[int, int], beyo
     count, low, high = said
     if beyond < 0:
         check.problem((*at, "count"), f"is {count}, but the histogram holds {count - beyond}")
-    elif not count:
-        check.problem((*at, "count"), "is 0: the thread took no sample")
     elif low != (min(buckets) if buckets else max(low, end)):
         check.problem((*at, "min"), f"is {low}, which is not in the first bucket with samples")
     elif (high < max(low, end)) if beyond else (high != max(buckets)):

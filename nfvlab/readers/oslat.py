@@ -8,7 +8,7 @@ import pandas as pd
 
 from nfvlab.readers.checks import Checker
 from nfvlab.readers.errors import ReaderError, printable
-from nfvlab.readers.files import MAX_BYTES, load_documents, load_text
+from nfvlab.readers.files import MAX_BYTES, load_text
 from nfvlab.readers.latency import (
     LatencyMeta,
     count_of,
@@ -19,6 +19,7 @@ from nfvlab.readers.latency import (
 )
 from nfvlab.readers.oslat_buckets import US, Row, Scale, histograms
 from nfvlab.readers.oslat_text import Table, nanoseconds
+from nfvlab.readers.printed_json import printed_json, tool_document
 
 _NAMES = {
     "bias": "B",
@@ -33,29 +34,29 @@ _NAMES = {
     "workload": "w",
     "workload-mem": "m",
 }
+_TABLE = re.compile(r"^ +Core:\t [0-9 ]+\r?\n *(?:CPU|Counter) Freq:\t", re.M)
 _MEAN = "the mean takes every sample for the upper end of its bucket"
 
 
 def looks_like_oslat(text: str) -> bool:
     """Whether a text is JSON or text output of oslat."""
-    head = text[:4096]
-    if head.lstrip().startswith("{"):
+    head = (printed_json(text) or "").lstrip()[:4096]
+    if head:
         named = re.search(r'"cmdline:?"\s*:\s*"(?:[^"\s]*/)?(\w+)', head)
         return named[1] == "oslat" if named else bool(re.search(r'"cpu": -?\d+,\s*"freq": \d+', head))
-    return bool(
-        re.search(r"^oslat V [0-9.]+\r?$|^ +Core:\t [0-9 ]+\r?\n *(?:CPU|Counter) Freq:\t", text, re.M)
-    )
+    return bool(re.search(r"^oslat V [0-9.]+\r?$", text, re.M) or _TABLE.search(text))
 
 
 def read_oslat(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> tuple[pd.DataFrame, LatencyMeta]:
     """A row per thread and bucket (thread, low_ns, high_ns, count), and what stands beside; or `ReaderError`.
 
     The last bucket of oslat includes what is longer: where there is such a sample, it ends at the thread's maximum.
-    `oslat_buckets` says what a bucket holds in which version; latencies are not made smaller by the bias.
+    `oslat_buckets` says what a bucket holds in which version; latencies are not made smaller by the bias. Of JSON
+    beside the table (--json=-) the table is read: only it says how large the bias was.
     """
     text = load_text(path, max_bytes=max_bytes)
-    if text.lstrip().startswith("{"):
-        return _read_json(path, max_bytes)
+    if printed_json(text) and not _TABLE.search(text):
+        return _read_json(path, text)
     if not text.endswith("\n"):
         what = "the last line has no end: it may be cut"
         raise ReaderError(path, text.count("\n") + 1, what, "End the file with a line feed if it is whole")
@@ -66,13 +67,10 @@ def read_oslat(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> tuple[
     return _result(path, "text", table.rows(), scale, version=table.version)
 
 
-def _read_json(path, max_bytes: int) -> tuple[pd.DataFrame, LatencyMeta]:
-    documents = load_documents(path, max_bytes=max_bytes)
+def _read_json(path, text: str) -> tuple[pd.DataFrame, LatencyMeta]:
+    documents, around = tool_document(path, text, "Give what oslat --json wrote")
     check = Checker(documents)
     document = documents.values[0]
-    if len(documents.values) > 1 or documents.cut_line is not None:
-        line = documents.cut_line or documents.lines[1]
-        raise ReaderError(path, line, "more than one JSON value", "Keep one run in a file")
     if "thread" not in document:
         raise ReaderError(path, 1, "JSON without a thread of oslat", "Give what oslat --json wrote")
     header = rt_tests_header(check, document)
@@ -88,6 +86,7 @@ def _read_json(path, max_bytes: int) -> tuple[pd.DataFrame, LatencyMeta]:
     buckets = {name: _buckets(check, threads, name) for name in threads}
     check.done()
     scale = _scale(check, threads, buckets, found)
+    scale.notes.extend(around)
     lines = thread_lines(documents, "thread")
     rows = [
         _row(check, threads[name], name, buckets[name], scale, found or {}, lines[name]) for name in threads

@@ -207,7 +207,9 @@ def test_any_character_changed_added_or_lost_gives_a_whole_run_or_a_refusal(scra
         b"T:\n",
         b"\x1f\x8b\x08gzip",
         b"T: 0 (1) P:9 I:1 C: " + b"9" * 400 + b"\n",
-        b"warming up\n" + RUN.json().encode(),
+        RUN.json().encode() + RUN.json().encode(),
+        b"warming up\n" + RUN.json().encode() + RUN.json().encode()[:-30],
+        RUN.json().replace('"avg": 15.00', '"avg": -nan').encode(),
     ],
 )
 def test_other_files_are_refused(scratch, data):

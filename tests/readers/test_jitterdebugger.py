@@ -92,7 +92,7 @@ def test_what_is_cut_is_refused(scratch):
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("affinity: 0,1 = 2 [0x3]\n\n" + samples.jitterdebugger(RUN), "from line 3 on"),
+        ("affinity: 0,1 = 2 [0x3]\n\n" + 2 * samples.jitterdebugger(RUN), "one run"),
         ("T: 0 (  614) A: 0 C:     13476 Min:         3 Avg:    3.08 Max:        10 \n", "JSON"),
         ("hello\n", "results.json"),
         ("{}", "results.json"),
@@ -104,3 +104,27 @@ def test_other_files_are_refused_with_a_remedy(scratch, text, remedy):
     with pytest.raises(ReaderError) as caught:
         read(scratch, text)
     assert remedy in caught.value.remedy
+
+
+def test_json_below_the_lines_of_a_terminal_is_read_alike(scratch):
+    alone, meta = read(scratch, samples.jitterdebugger(RUN))
+    text = "affinity: 0,1 = 2 [0x3]\nT: 0 (  614) A: 0 C:  6 Min:  3\n\x1b[1A\x1b[K" + samples.jitterdebugger(
+        RUN
+    )
+    frame, below = read(scratch, text)
+    assert frame.equals(alone) and below.threads == meta.threads
+    assert any("left out: 2 lines" in note for note in below.notes)
+
+
+@pytest.mark.parametrize("mean", ["-nan", "nan", "0.00"])
+def test_a_thread_that_took_no_sample_has_no_row(scratch, mean):
+    silent = (
+        '    "2": {\n      "histogram": {      },\n      "count": 0,\n      "min": 18446744073709551615,\n'
+    )
+    silent += f'      "max": 0,\n      "avg": {mean}\n    }}\n  }}\n}}\n'
+    text = samples.jitterdebugger(RUN).removesuffix("    }\n  }\n}\n") + "    },\n" + silent
+    frame, meta = read(scratch, text)
+    assert meta.threads[2].cycles == 0 and meta.threads[2].mean_ns is None
+    assert set(frame["thread"]) == {0, 1}
+    with pytest.raises(ReaderError, match="is 0"):
+        read(scratch, text.replace('"histogram": {      }', '"histogram": {\n        "4": 1\n      }'))
