@@ -227,7 +227,7 @@ def test_dropping_what_lies_beyond_the_grid_is_rejected(monkeypatch):
     assert not holds(on_lattice(STAGES, 8.0, 500))
 
 
-def test_fft_without_a_tilt_is_rejected_at_1e_12(monkeypatch):
+def test_fft_without_a_tilt_is_rejected_at_1e_15(monkeypatch):
     """With its honest error it says next to nothing at 1e-15; with that error left out it is wrong."""
     step_ns = short_step(2.0)
     assert on_lattice(STAGES, step_ns, 8000, 1e-15).rel_width(1e-15) < 2e-3
