@@ -9,7 +9,7 @@ import numpy as np
 
 from nfvlab.kernels import sched
 from nfvlab.kernels import sched_tables as tables
-from nfvlab.vfio.params import Params
+from nfvlab.vfio.params import PATHS, Params
 from nfvlab.vfio.paths import (
     BLOCKED,
     CPU_NAMES,
@@ -20,6 +20,8 @@ from nfvlab.vfio.paths import (
     program,
     think_ns,
 )
+
+MOST_REQUESTS = 1e5  # of the load during one interrupt: some 20 ms to simulate
 
 
 class Segment(NamedTuple):
@@ -63,9 +65,36 @@ def starts(p: Params, path: int, rng: np.random.Generator, n: int) -> np.recarra
     return made
 
 
+def requests(p: Params, path: int, way: Program) -> float:
+    """How many requests of the load may come on an interrupt's way: one a think time while anything else goes on.
+
+    Inside the guest each costs the way back in, during which more of them come.
+    """
+    if not p.load_frac or starved(p, path):
+        return 0.0
+    m, first = way.machine, way.machine.first
+    lasts = np.where(m.op == tables.SPEND, m.fixed_ns + m.mean_ns, 0.0) / think_ns(p)
+    lasts[[first[tables.LOAD], first[tables.BURST]]] = 0.0
+    inner, back = lasts[[tables.NOTICE, tables.DELIVER]].sum(), lasts[tables.LOOP : tables.SPIN].sum()
+    return float(lasts.sum() + inner * back)
+
+
+def check(p: Params, path: int, way: Program) -> None:
+    """ValueError for an interrupt that has to wait for more jobs of the load than can be followed one by one."""
+    expected = requests(p, path, way)
+    if expected > MOST_REQUESTS:
+        raise ValueError(
+            f"load_ns = {p.load_ns:g}, load_frac = {p.load_frac:g}: some {expected:.2g} jobs of the load may come on "
+            f"one interrupt's way ({PATHS[path]}), each of which is simulated, {MOST_REQUESTS:g} at most; "
+            "raise load_ns, or lower load_frac or the costs of the stages"
+        )
+
+
 def run(p: Params, path: int, *, rng: np.random.Generator, n: int) -> np.ndarray:
     """n interrupts on a path: float64[n, 4], latency in ns, VM exits, context switches, host cycles."""
-    made = sched.run(program(p, path).machine, starts(p, path, rng, n), tables.blank(tables.STATE), rng)
+    way = program(p, path)
+    check(p, path, way)
+    made = sched.run(way.machine, starts(p, path, rng, n), tables.blank(tables.STATE), rng)
     made[:, 3] /= p.cycle_ns
     return made
 
@@ -73,6 +102,7 @@ def run(p: Params, path: int, *, rng: np.random.Generator, n: int) -> np.ndarray
 def trace(p: Params, path: int, *, rng: np.random.Generator) -> tuple[float, list[Segment]]:
     """One interrupt on a path: its latency in ns (infinite: it never comes), and all that was done, by begin."""
     way, state = program(p, path), tables.blank(tables.STATE)
+    check(p, path, way)
     log = sched.follow(way.machine, starts(p, path, rng, 1)[0], state, np.inf, rng)
     return float(state.done_at), [_segment(way, *line) for line in sorted(log.tolist())]
 

@@ -88,7 +88,10 @@ class Samples(results.Samples):
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
-    """n interrupts on each path, each path with its own generator spawned from `rng`."""
+    """n interrupts on each path, each path with its own generator spawned from `rng`.
+
+    ValueError for n < 1, and where one interrupt would wait for too many jobs of the load (`scheduler.check`).
+    """
     if n < 1:
         raise ValueError(f"n = {n}: there is nothing to simulate; give at least 1 interrupt")
     entropy = results.provenance(rng)

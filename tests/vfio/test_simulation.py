@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from vfio_cases import scenario, total
@@ -72,6 +73,33 @@ def test_the_same_seed_gives_the_same_and_paths_do_not_share_their_chance():
 def test_nothing_is_nothing_to_simulate():
     with pytest.raises(ValueError, match="n = 0: .* at least 1"):
         samples(n=0)
+
+
+def test_too_many_jobs_on_one_interrupts_way_are_refused():
+    p = Params(load_frac=0.9, load_ns=100, load_priority_level=10, loop_cycles=1e6, tsc_hz=1e8)
+    with pytest.raises(ValueError, match="load_ns = 100, load_frac = 0.9: .*mainline.*raise load_ns"):
+        samples(p, n=1)
+    with pytest.raises(ValueError, match="VT-d blocked"):
+        trace_one(p, "VT-d blocked", rng=np.random.default_rng(1))
+    starved = Params(**{**vars(p), "load_priority_level": 1})  # it never gets the CPU but on one path
+    with pytest.raises(ValueError, match="VT-d blocked"):
+        samples(starved, n=1)
+    assert trace_one(starved, "mainline", rng=np.random.default_rng(1))
+
+
+@given(strategies.edges(Params), st.integers(0, 2**32))
+def test_at_the_ends_of_the_domain_a_path_ends_or_never_does_or_is_refused(p, seed):
+    try:
+        made = samples(p, seed, n=2)
+    except ValueError as error:
+        assert p.load_frac and "raise load_ns" in str(error)
+        return
+    busy = p.same_cpu and not p.halting
+    behind = p.irq_priority_level <= p.vcpu_priority_level
+    for path in range(6):
+        never = busy and path <= NO_THREAD and (not p.atomic or (path == THREADED and behind))
+        assert (np.isinf(made.latency_ns_each[:, path]) == never).all()
+    assert (made.latency_ns_each >= 0).all() and np.isfinite(made.cost_cycles_each).all()
 
 
 # -- against sums -------------------------------------------------------------------------------------------
