@@ -110,3 +110,12 @@ def test_a_change_of_mode_forgets_the_deadline_and_the_period():
     t.write_tmict(2, 10**6)
     t.write_lvtt(3, "tscdeadline")
     assert (t.tscdeadline, t.period_ns) == (0, 0)
+
+
+def test_nor_is_it_without_apicv_where_the_interrupt_stays_pending():
+    t = timer("oneshot", apicv=False)
+    t.write_tmict(0, 10**6)
+    t.enter(0)
+    step = t.block(2 * 10**6 + 10)
+    assert (step.in_use, step.injected, t.pending) == (OFF, 0, True)
+    assert t.enter(t.tsc).injected == 1
