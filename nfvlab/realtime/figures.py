@@ -10,8 +10,8 @@ from nfvlab import figures as house
 from nfvlab import units
 
 COLOURS = tuple(
-    getattr(house.PALETTE, name) for name in ("vermillion", "orange", "pink", "blue", "green", "brown")
-)
+    getattr(house.PALETTE, name) for name in ("vermillion", "brown", "pink", "blue", "green", "sky")
+)  # without the orange of what is simulated
 RAREST = 1e-6  # probability at the bottom of the tail
 SEEN_POINTS = 80
 KEY = "bars, lines: theory · dots, thin steps: simulated"
