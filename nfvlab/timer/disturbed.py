@@ -51,9 +51,9 @@ class Hit:
 def fitted(mean: float, square: float) -> tuple[float, tuple[tuple[float, float], ...]]:
     """(shift, parts) of a delay with these two moments: two exponentials, or one that is shifted if it varies less."""
     ratio = square / mean**2 - 1 if mean > 0 else 1.0
-    if ratio >= 1:
+    if ratio >= 1 + 1e-9:
         share = 0.5 * (1 + math.sqrt((ratio - 1) / (ratio + 1)))
-        return 0.0, ((share, mean / (2 * share)), (1 - share, mean / (2 * (1 - share)) if share < 1 else 0.0))
+        return 0.0, ((share, mean / (2 * share)), (1 - share, mean / (2 * (1 - share))))
     spread = mean * math.sqrt(max(ratio, 0.0))
     return mean - spread, ((1.0, spread),)
 

@@ -12,7 +12,8 @@ work since the last exit, modulo 2^X. Rounds of constant length repeat the same 
 import numpy as np
 from scipy.special import ndtri
 
-_NODES = 24  # of a remainder's law
+_FINE = 8.0  # cycles: of a tick below which its mean stands for it
+_NODES = 16  # of a remainder's law
 _WIDE = 0.5  # of a step: a standard deviation from which a remainder is uniform (the rest is exp(-pi^2 / 2) < 1 %)
 _SCORES = ndtri((np.arange(_NODES) + 0.5) / _NODES)
 
@@ -49,6 +50,8 @@ def early_cycles(
 
 def late_cycles(tick_cycles: float) -> tuple[np.ndarray, np.ndarray]:
     """How much after T a host reckons with a guest's TSC of `tick_cycles` a tick: it has read that rounded down."""
+    if tick_cycles < _FINE:
+        return np.array([tick_cycles / 2]), np.ones(1)
     values = remainder(0.0, np.inf, tick_cycles, whole=False)
     return values, np.full(values.size, 1 / values.size)
 
