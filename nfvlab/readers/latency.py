@@ -29,6 +29,7 @@ class LatencyThread:
     overflows : samples beyond the tool's histogram
     interval_ns : from one wake-up to the next
     duration_ns : how long it ran
+    last_sum_ns : all samples of its last bucket added up, at least and at most, where the mean tells that
     """
 
     thread: int
@@ -41,6 +42,7 @@ class LatencyThread:
     interval_ns: float | None = None
     priority: int | None = None
     duration_ns: float | None = None
+    last_sum_ns: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

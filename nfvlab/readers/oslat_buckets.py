@@ -9,7 +9,8 @@ Standard library and numpy only. From src/oslat/oslat.c of rt-tests. A bucket's 
 
 --bias (the smallest latency of the pre-heat) moves names and samples alike, so L keeps its meaning; what is smaller
 than the bias is in the first bucket. The last bucket also has everything beyond. The mean takes every sample for its
-bucket's name, and an overflow for one bucket less than it is (calculate()); with u = 1 ns overflows spoil it.
+bucket's name, and an overflow for one bucket less than it is (calculate()); with u = 1 ns overflows spoil it. So the
+mean tells the sum of the last bucket's samples, each to a width up or down.
 """
 
 from collections.abc import Sequence
@@ -145,6 +146,7 @@ def _histogram(path, row: Row, scale: Scale, rounding: str) -> Histogram:
         overflows=None if over else 0,
         priority=row.priority,
         duration_ns=row.duration_ns,
+        last_sum_ns=None if spoilt else _last_sum(row, scale, shift, (low[-1], high[-1])),
     )
     inside = sum(name * count for name, count in row.buckets.items())
     beyond = (
@@ -159,3 +161,14 @@ def _histogram(path, row: Row, scale: Scale, rounding: str) -> Histogram:
         slack_ns=row.mean_slack_us * US,
     )
     return Histogram(about=about, low_ns=low, high_ns=high, count=list(row.buckets.values()), line=row.line)
+
+
+def _last_sum(row: Row, scale: Scale, shift: int, ends: tuple[float, float]) -> tuple[float, float]:
+    """All samples of the last bucket added up, at least and at most: the mean less what it takes the others for."""
+    name, count = max(row.buckets.items())
+    total = sum(row.buckets.values())
+    beyond = total * row.mean_us * US - sum(name * count for name, count in row.buckets.items())
+    slack = total * row.mean_slack_us * US
+    least = beyond - slack + count * (name - scale.width - shift)
+    most = beyond + slack + count * (name + scale.width - shift)
+    return float(max(least, count * ends[0])), float(min(most, count * ends[1]))
