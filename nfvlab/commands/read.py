@@ -9,6 +9,12 @@ TABLES = {
     "pqos": ("_read_cache", "pqos"),
     "pqos-config": ("_read_cache", "pqos_config"),
     "perf-stat": ("_read_cache", "perf_stat"),
+    "perf-kvm": ("_read_exits", "perf_kvm"),
+    "kvm-unit-tests": ("_read_exits", "kvm_unit_tests"),
+    "cyclictest": ("_read_latency", "cyclictest"),
+    "oslat": ("_read_latency", "oslat"),
+    "jitterdebugger": ("_read_latency", "jitterdebugger"),
+    "rtla": ("_read_latency", "rtla"),
     "trace": ("_read_trace", "trace"),
 }
 
@@ -20,6 +26,7 @@ def add_parser(subparsers) -> None:
         help="show what was understood of a recording",
         description="What a file is, is seen by what is in it: QEMU's query-migrate replies or a recorded migration; "
         "a resctrl directory, a tar of one, or a recording; pqos text, CSV or XML; pqos -s; perf stat -x,; "
+        "cyclictest, oslat, jitterdebugger, rtla timerlat or osnoise hist; perf kvm stat report; kvm-unit-tests; "
         "a trace of valgrind --tool=lackey.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording, or a copied /sys/fs/resctrl")

@@ -37,21 +37,13 @@ def latencies_of(frame: "pandas.DataFrame", meta: "RtlaMeta") -> dict[str, dict[
     return found
 
 
-def hop_of(
-    frame: "pandas.DataFrame", meta: "RtlaMeta", *, tsc_hz: float, confidence: float = CONFIDENCE
-) -> Implied:
-    """`hop_ns[cpu]`, thread latency less IRQ latency in the mean, and a row of wake-up and switch for each CPU.
-
-    tsc_hz : the host's TSC frequency, which rtla does not print
-    ValueError for recordings of other tools, and where no CPU has both contexts.
-    """
-    check_positive(
-        "tsc_hz", tsc_hz, "it stands in the kernel's log: tsc: Refined TSC clocksource calibration"
-    )
+def hops(
+    frame: "pandas.DataFrame", meta: "RtlaMeta", *, confidence: float = CONFIDENCE
+) -> dict[int, Interval]:
+    """{CPU: thread latency less IRQ latency in the mean, ns}; ValueError where no CPU has both contexts."""
     found = latencies_of(frame, meta)
     irq, thread = found.get("irq", {}), found.get("thread", {})
-    cpus = sorted(set(irq) & set(thread))
-    if not cpus:
+    if not set(irq) & set(thread):
         raise ValueError(
             "no CPU has both an IRQ and a thread latency: record without --no-irq and --no-thread"
         )
@@ -59,16 +51,29 @@ def hop_of(
         (context, about.cpu): about.mean_ns
         for context, about in zip(meta.contexts, meta.threads, strict=True)
     }
-    step = meta.resolution_ns
-    bounds = {}
-    for cpu in cpus:
-        early = _mean(irq[cpu], printed["irq", cpu], step)
-        late = _mean(thread[cpu], printed["thread", cpu], step)
+    made = {}
+    for cpu in sorted(set(irq) & set(thread)):
+        early = _mean(irq[cpu], printed["irq", cpu], meta.resolution_ns)
+        late = _mean(thread[cpu], printed["thread", cpu], meta.resolution_ns)
         error = _error(irq[cpu], thread[cpu], confidence)
-        bounds[f"hop_ns[{cpu}]"] = Interval(
-            max(late.low - early.high - error, 0.0), max(late.high - early.low + error, 0.0)
-        )
-    left_out = sorted((set(irq) | set(thread)) - set(cpus))
+        low = late.low - early.high - error
+        made[cpu] = Interval(max(low, 0.0), max(late.high - early.low + error, 0.0))
+    return made
+
+
+def hop_of(
+    frame: "pandas.DataFrame", meta: "RtlaMeta", *, tsc_hz: float, confidence: float = CONFIDENCE
+) -> Implied:
+    """`hop_ns[cpu]` as `hops` gives it, and a row of wake-up and switch for each CPU.
+
+    tsc_hz : the host's TSC frequency, which rtla does not print
+    ValueError for recordings of other tools, and where no CPU has both contexts.
+    """
+    check_positive(
+        "tsc_hz", tsc_hz, "it stands in the kernel's log: tsc: Refined TSC clocksource calibration"
+    )
+    bounds = {f"hop_ns[{cpu}]": bound for cpu, bound in hops(frame, meta, confidence=confidence).items()}
+    left_out = sorted({about.cpu for about in meta.threads if f"hop_ns[{about.cpu}]" not in bounds})
     untold = ("how wake-up and switch share the hop: only their sum is measured",)
     if left_out:
         untold += (f"CPUs {', '.join(map(str, left_out))}: one of the two contexts has no sample",)

@@ -1,9 +1,9 @@
 """The law of a latency without noise: stages on a lattice, the spin until the deadline, the entry.
 
-A stage of mean c lasts (1 - s) c and an exponential time of mean s c. On a lattice of step h an exponential time of mean
-m is geometric with ratio exp(-h / m); what rounding takes from its mean, m - h / (exp(h / m) - 1), is given back as a
-shift. Sums are products of transforms (J. Abate and W. Whitt, Queueing Systems 10, 1992, section 5: the lattice-Poisson
-algorithm), so a law costs one FFT. Times in cycles.
+A stage of mean c lasts (1 - s) c and an exponential time of mean s c. On a lattice of step h an exponential time of
+mean m is geometric with ratio exp(-h / m); what rounding takes from its mean, m - h / (exp(h / m) - 1), is given back
+as a shift. Sums are products of transforms (J. Abate and W. Whitt, Queueing Systems 10, 1992, section 5: the
+lattice-Poisson algorithm), so a law costs one FFT. Times in cycles.
 """
 
 from collections.abc import Sequence

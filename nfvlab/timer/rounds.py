@@ -82,7 +82,7 @@ def _injection(p: Params) -> Stages:
     return Counter(["sync" if p.apicv else "inject"]) + Counter(wait=int(looks(p)))
 
 
-def _end(p: Params) -> tuple[Stages, int]:
+def end_of_interrupt(p: Params) -> tuple[Stages, int]:
     """What the end of interrupt costs the host, and its exits."""
     return (Counter(), 0) if p.apicv else (Counter(exit=1, eoi=1, loop=1, entry=1), 1)
 
@@ -95,7 +95,7 @@ def _woken(p: Params) -> tuple[Stages, int]:
 
 def ways(p: Params, timer: int) -> tuple[Way, ...]:
     """All ways of a round, in the order of T."""
-    end, more = _end(p)
+    end, more = end_of_interrupt(p)
     set_up, loop, seen = until_armed(p, timer), _loop(p, timer), _injection(p)
     back = set_up + loop + Counter(entry=1)
     irq, switches = _woken(p)
@@ -168,6 +168,7 @@ __all__ = [
     "Way",
     "armed",
     "cost_cycles",
+    "end_of_interrupt",
     "fits",
     "looks",
     "until_armed",
