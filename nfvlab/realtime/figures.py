@@ -26,6 +26,7 @@ class Ways(house.Picture):
     bars: tuple[tuple[str, str], ...] = ()  # output, title
     key = KEY
     tail_label = "Latency"
+    colours: tuple[str, ...] = COLOURS
 
     def build(self, p: Any) -> None:
         """Bars to the left, the tail of the latencies to the right."""
@@ -34,7 +35,7 @@ class Ways(house.Picture):
         self.tail = self.figure.add_subplot(grid[0, len(self.bars)])
         self.boxes = [self._row_axes(axes, *what) for axes, what in zip(self.axes, self.bars, strict=True)]
         self.axes[0].set_yticks(range(len(self.names)), self.names)
-        for label, colour in zip(self.axes[0].get_yticklabels(), COLOURS, strict=False):
+        for label, colour in zip(self.axes[0].get_yticklabels(), self.colours, strict=False):
             label.set_color(colour)
         self.tail.set(xscale="log", yscale="log")
         house.quantity(self.tail.xaxis, "latency_ns", self.tail_label, ticks=5)
@@ -56,13 +57,13 @@ class Ways(house.Picture):
     def _row_axes(self, axes: Any, output: str, title: str) -> tuple:
         made = [
             self.animate(
-                axes.add_patch(Rectangle((0, k - 0.24), 0, 0.48, color=COLOURS[k], alpha=0.85, lw=0))
+                axes.add_patch(Rectangle((0, k - 0.24), 0, 0.48, color=self.colours[k], alpha=0.85, lw=0))
             )
             for k in range(len(self.names))
         ]
         dots = self.animate(*axes.plot([], [], clip_on=False, zorder=4, **house.SIMULATION))
         never = [
-            self.animate(axes.text(0, k, "", fontsize=8.5, color=COLOURS[k], va="center"))
+            self.animate(axes.text(0, k, "", fontsize=8.5, color=self.colours[k], va="center"))
             for k in range(len(self.names))
         ]
         axes.set_ylim(len(self.names) - 0.5, -0.5)
@@ -74,7 +75,7 @@ class Ways(house.Picture):
 
     def _line(self, k: int, **look: Any) -> Any:
         look.setdefault("ls", house.LINESTYLES[k % len(house.LINESTYLES)])
-        return self.animate(*self.tail.plot([], [], color=COLOURS[k], **look))
+        return self.animate(*self.tail.plot([], [], color=self.colours[k], **look))
 
     def show(self, p: Any, theory: Any, samples: Any | None = None) -> None:
         """Theory as bars and lines, the simulation as dots and steps."""
