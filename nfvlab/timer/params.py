@@ -100,21 +100,23 @@ class Params(realtime.Wakes, realtime.Exits):
         log=True,
         source=ASSUMED,
     )
-    msr_cycles: float = cycles(350.0, "WRMSR of IA32_TSC_DEADLINE emulated, without arming")
+    msr_cycles: float = cycles(300.0, "WRMSR of IA32_TSC_DEADLINE emulated, without arming")
     hv_arm_cycles: float = cycles(
         150.0, "the preemption timer's value worked out and written (vmx_set_hv_timer)"
     )
     hv_expire_cycles: float = cycles(
-        250.0, "the preemption timer's exit handled (kvm_lapic_expired_hv_timer)"
+        200.0, "the preemption timer's exit handled (kvm_lapic_expired_hv_timer)"
     )
     hrtimer_arm_cycles: float = cycles(
         600.0, "hrtimer_start, and the clock event device programmed", "data/hosts/haswell-ep.toml: assumed"
     )
     hrtimer_cancel_cycles: float = cycles(200.0, "hrtimer_cancel before another start", ASSUMED)
     hrtimer_irq_cycles: float = cycles(
-        1450.0, "the host's timer interrupt, up to KVM's callback and back (hrtimer_interrupt)"
+        1470.0,
+        "the host's timer interrupt, up to KVM's callback and back (hrtimer_interrupt)",
+        "data/hosts/haswell-ep.toml, solved from published.csv",
     )
-    wait_cycles: float = cycles(100.0, "with an advance, the look at the clock before an entry")
+    wait_cycles: float = cycles(85.0, "with an advance, the look at the clock before an entry")
 
     @property
     def guest_hz(self) -> float:
