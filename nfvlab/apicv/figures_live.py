@@ -1,0 +1,33 @@
+"""The live picture of interrupt delivery: exits and cycles by mode, and the tail of the latencies."""
+
+from nfvlab.apicv.analytic import Theory
+from nfvlab.apicv.params import Params
+from nfvlab.apicv.simulation import Samples
+from nfvlab.realtime.figures import Ways
+
+SHOWN = ("latency_ns", "cost_cycles", "exits_ratio")
+
+
+class Live(Ways):
+    """Four ways to deliver a guest's interrupts: exits, cycles, and the share that takes longer."""
+
+    names = ("emulated", "virtual\ndelivery", "posted", "VT-d\nposted")
+    bars = (("exits_ratio", "Exits per interrupt"), ("cost_cycles", "Cost per interrupt"))
+    tail_label = "From arrival to handler"
+
+    def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
+        """Latency, cycles and exits of each mode."""
+        return {
+            " ".join(name.split()): self.way(k, theory, samples, SHOWN) for k, name in enumerate(self.names)
+        }
+
+    def relevant(self, p: Params, path: str) -> bool:
+        """What sleeping costs is for a guest that halts; sections without interrupts are for one that does not."""
+        if path in ("masked_frac", "masked_ns"):
+            return not p.halting
+        if path in ("halt_cycles", "wake_cycles", "idle_exit_cycles", "halt_poll_ns"):
+            return p.halting
+        return path != "away_ns" or p.away_frac > 0
+
+
+__all__ = ["Live"]
