@@ -107,8 +107,10 @@ def histogram(path, counted: Counted, unit_ns: float, notes: list[str]) -> Histo
         overflows=counted.overflows if counted.end is not None else None,
         **counted.about,
     )
-    end = counted.low if counted.end is None else counted.end
     buckets = [(low, low + 1, count) for low, count in counted.buckets.items() if count]
+    end = counted.low if counted.end is None else counted.end
+    if not buckets:
+        end = max(end, counted.low)  # every sample is beyond the histogram, and none below the smallest
     if counted.overflows:
         buckets.append((end, counted.high + 1, counted.overflows))
     inside = sum(low * count for low, count in counted.buckets.items())

@@ -2,7 +2,7 @@
 
 `implied_noise`, `implied_hops`, `implied_exits` and `implied_guest` make an `Implied` each, from one kind of recording:
 
-    params = dataclasses.replace(params, **noise_of(*read_oslat(path)).overrides)
+    params = params.replace(**noise_of(*read_oslat(path)).overrides)
 
 Sources: F. Garwood, Biometrika 28 (1936) 437, exact bounds of a Poisson rate; for means, the Student t interval of the
 samples at the lower ends of their buckets and at the upper ends.
@@ -33,6 +33,7 @@ class Implied:
     rows : measured sums of stages, for `solve`
     assumed : what was taken for granted, a sentence each
     untold : what the recording cannot say, a sentence each
+    source : the tool that recorded
     """
 
     overrides: dict[str, float] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Implied:
     rows: tuple[Row, ...] = ()
     assumed: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
+    source: str = ""
 
     def to_frame(self) -> "pandas.DataFrame":
         """One row a name: value (NaN where there is none to use), low, high."""

@@ -68,7 +68,7 @@ def exits_of(
     tracing_ns: float = 0.0,
     **host,
 ) -> Implied:
-    """Rows for `solve`, one for every exit reason whose stages are known.
+    """Rows for `solve`, one for every exit reason whose stages are known, and `tsc_hz` as an override.
 
     tsc_hz : the host's TSC frequency, which perf does not print
     number : which report of the file; needed where several have VM exits
@@ -97,7 +97,14 @@ def exits_of(
     assumed.append(
         "perf's tracepoints take no time" if not tracing_ns else f"a tracepoint takes {tracing_ns:g} ns"
     )
-    return Implied(bounds=bounds, rows=tuple(rows), assumed=tuple(assumed), untold=_untold(meta, unknown))
+    return Implied(
+        overrides={"tsc_hz": tsc_hz},
+        bounds={"tsc_hz": Interval(tsc_hz, tsc_hz)} | bounds,
+        rows=tuple(rows),
+        assumed=tuple(assumed),
+        untold=_untold(meta, unknown),
+        source="perf kvm stat",
+    )
 
 
 def rates_of(
@@ -140,7 +147,13 @@ def rates_of(
     bounds = {name: rate_bounds(n, n, watched, confidence=confidence) for name, n in counts.items()}
     used = ("noise_per_s", "interrupts_per_s")
     overrides = {name: counts[name] / watched * 1e9 for name in used if name in counts}
-    return Implied(overrides=overrides, bounds=bounds, assumed=tuple(assumed), untold=(*untold, *_lost(meta)))
+    return Implied(
+        overrides=overrides,
+        bounds=bounds,
+        assumed=tuple(assumed),
+        untold=(*untold, *_lost(meta)),
+        source="perf kvm stat",
+    )
 
 
 def _vm_exits(frame, meta, number: int | None, *, empty: bool = False) -> "pandas.DataFrame":

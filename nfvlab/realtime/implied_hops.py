@@ -64,7 +64,7 @@ def hops(
 def hop_of(
     frame: "pandas.DataFrame", meta: "RtlaMeta", *, tsc_hz: float, confidence: float = CONFIDENCE
 ) -> Implied:
-    """`hop_ns[cpu]` as `hops` gives it, and a row of wake-up and switch for each CPU.
+    """`hop_ns[cpu]` as `hops` gives it, a row of wake-up and switch for each CPU, and `tsc_hz` as an override.
 
     tsc_hz : the host's TSC frequency, which rtla does not print
     ValueError for recordings of other tools, and where no CPU has both contexts.
@@ -78,7 +78,14 @@ def hop_of(
     if left_out:
         untold += (f"CPUs {', '.join(map(str, left_out))}: one of the two contexts has no sample",)
     rows = tuple(_row(name, bound, tsc_hz) for name, bound in bounds.items() if math.isfinite(bound.high))
-    return Implied(bounds=bounds, rows=rows, assumed=_ASSUMED, untold=untold)
+    return Implied(
+        overrides={"tsc_hz": tsc_hz},
+        bounds={"tsc_hz": Interval(tsc_hz, tsc_hz)} | bounds,
+        rows=rows,
+        assumed=_ASSUMED,
+        untold=untold,
+        source="rtla timerlat",
+    )
 
 
 def _check(meta) -> None:

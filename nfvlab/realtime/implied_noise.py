@@ -65,7 +65,11 @@ def noise_of(
         none = "no interruption was seen: how long one lasts is not told"
         bounds = {"noise_per_s": rate}
         return Implied(
-            overrides={"noise_per_s": 0.0}, bounds=bounds, assumed=_ASSUMED, untold=(none, *untold)
+            overrides={"noise_per_s": 0.0},
+            bounds=bounds,
+            assumed=_ASSUMED,
+            untold=(none, *untold),
+            source=meta.tool,
         )
     shortest = mean_bounds(perhaps.least(), perhaps.most(), confidence=confidence)
     longest = mean_bounds(surely.least(), surely.most(), confidence=confidence) if counts[0] else shortest
@@ -77,7 +81,9 @@ def noise_of(
     }
     bounds = {"noise_per_s": rate, "noise_ns": length, "residual_ns": residual}
     told = _shape(length, residual)
-    return Implied(overrides=overrides, bounds=bounds, assumed=_ASSUMED, untold=(*told, *untold))
+    return Implied(
+        overrides=overrides, bounds=bounds, assumed=_ASSUMED, untold=(*told, *untold), source=meta.tool
+    )
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,16 @@ class Recorded:
 
     def above(self, latency_ns: float, *, confidence: float = CONFIDENCE) -> Interval:
         """The probability of a latency of `latency_ns` or more."""
+        low, high = self.band(np.array([latency_ns]), confidence=confidence)
+        return Interval(float(low[0]), float(high[0]))
+
+    def band(self, at_ns: np.ndarray, *, confidence: float = CONFIDENCE) -> tuple[np.ndarray, np.ndarray]:
+        """`above` at many latencies at once, (low, high): at each one the truth is between, not at all together."""
         _check_share("confidence", confidence)
-        surely = int(self.count[self.low_ns >= latency_ns].sum())
-        perhaps = int(self.count[self.high_ns > latency_ns].sum())
-        tail = (1 - confidence) / 2
-        return Interval(_lowest(surely, self.n, tail), _highest(perhaps, self.n, tail))
+        at_ns, tail = np.asarray(at_ns, dtype=float), (1 - confidence) / 2
+        surely = self.n - _counted_below(self.low_ns, self.count, at_ns, "left")
+        perhaps = self.n - _counted_below(self.high_ns, self.count, at_ns, "right")
+        return _lowest(surely, self.n, tail), _highest(perhaps, self.n, tail)
 
     def quantile(self, q: float, *, confidence: float = CONFIDENCE) -> Interval:
         """The q-quantile; its upper bound is infinite where n samples are too few to give one."""
@@ -134,16 +139,23 @@ def _ranked(ends_ns: np.ndarray, count: np.ndarray, rank: int) -> float:
     return float(ends_ns[order][np.searchsorted(np.cumsum(count[order]), rank)])
 
 
-def _lowest(k: int, n: int, tail: float) -> float:
+def _counted_below(ends_ns: np.ndarray, count: np.ndarray, at_ns: np.ndarray, side: str) -> np.ndarray:
+    """How many samples have this end of their bucket before each latency ("left"), or at it too ("right")."""
+    order = np.argsort(ends_ns, kind="stable")
+    before = np.concatenate([[0], np.cumsum(count[order])])
+    return before[np.searchsorted(ends_ns[order], at_ns, side)]
+
+
+def _lowest(k: np.ndarray, n: int, tail: float) -> np.ndarray:
     from scipy.special import betaincinv
 
-    return float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    return np.where(k > 0, betaincinv(np.maximum(k, 1), n - np.maximum(k, 1) + 1, tail), 0.0)
 
 
-def _highest(k: int, n: int, tail: float) -> float:
+def _highest(k: np.ndarray, n: int, tail: float) -> np.ndarray:
     from scipy.special import betaincinv
 
-    return float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return np.where(k < n, betaincinv(np.minimum(k, n - 1) + 1, n - np.minimum(k, n - 1), 1 - tail), 1.0)
 
 
 def _check_share(name: str, value: float) -> None:

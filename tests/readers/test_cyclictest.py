@@ -54,7 +54,8 @@ def test_json_and_histogram_of_one_recorded_run_agree():
 def test_a_recorded_run_in_nanoseconds_with_an_empty_histogram():
     frame, meta = read_cyclictest(RECORDINGS / "cyclictest_ns.json")
     assert meta.resolution_ns == 1
-    assert frame.to_numpy().tolist() == [[0, 4000, 5442677, 1992], [1, 4000, 7968639, 1903]]
+    # -h 4000 is below the smallest latencies, 15058 and 20152: no sample lies between
+    assert frame.to_numpy().tolist() == [[0, 15058, 5442677, 1992], [1, 20152, 7968639, 1903]]
     assert meta.threads[0].min_ns == 15058
 
 
@@ -66,6 +67,26 @@ def test_the_recorded_summary_is_one_bucket_a_thread():
         (95, 1e6, None),
         (95, 1.5e6, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "step_ns", "samples"),
+    [
+        ("cyclictest_2t_sum.txt", "histogram", 1000, [1999, 1995]),
+        ("cyclictest_2t_histfile.txt", "histogram", 1000, [2000, 2000]),
+        ("cyclictest_ns_summary.txt", "summary", 1, [1000, 680]),
+        ("cyclictest_2t_values.txt", "samples", 1000, None),
+        ("cyclictest_2t_screen.txt", "summary", 1000, [500, 339]),
+        ("cyclictest_no_histogram.json", "summary", 1000, [500]),
+    ],
+)
+def test_the_other_forms_were_recorded_too(name, form, step_ns, samples):
+    assert looks_like_cyclictest((RECORDINGS / name).read_text())
+    frame, meta = read_cyclictest(RECORDINGS / name)
+    assert (meta.form, meta.resolution_ns) == (form, step_ns)
+    if samples:  # "# Total:" and "# Histogram Overflows:" added up, or C:
+        assert [t.cycles for t in meta.threads] == samples
+        assert frame.groupby("thread")["count"].sum().tolist() == samples
 
 
 @st.composite
@@ -84,7 +105,8 @@ def expected(run: samples.Cyclictest, end: int | None) -> list[list[float]]:
         inside = sorted({x for x in seen if end is None or x < end})
         rows += [[thread, x * unit, (x + 1) * unit, seen.count(x)] for x in inside]
         over = 0 if end is None else sum(x >= end for x in seen)
-        rows += [[thread, end * unit, (max(seen) + 1) * unit, over]] if over else []
+        begin = end if inside else max(end or 0, min(seen))  # none lies below the smallest
+        rows += [[thread, begin * unit, (max(seen) + 1) * unit, over]] if over else []
     return rows
 
 

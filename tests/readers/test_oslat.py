@@ -52,7 +52,21 @@ def test_recorded_json_and_text_of_one_run_agree():
     assert (about.tool, about.version, text.version, about.kind) == ("oslat", "2.40", "2.40", "interruption")
 
 
-@pytest.mark.parametrize("name", ["oslat_1c.json", "oslat_1c.txt"])
+@pytest.mark.parametrize(("name", "bias_ns"), [("oslat_bias", 1000), ("oslat_2c", 1000)])
+def test_recorded_json_and_text_with_a_bias_agree(name, bias_ns):
+    one, about = read_oslat(RECORDINGS / f"{name}.json")
+    two, text = read_oslat(RECORDINGS / f"{name}.txt")
+    assert one.equals(two)
+    assert text.bias_ns == bias_ns  # "Global bias set to 1 (us)"
+    assert (
+        one["low_ns"].min() <= 1000 < one["high_ns"].min()
+    )  # "Minimum: 1 (us)" is in the first bucket, "002"
+    assert [t.cycles for t in about.threads] == one.groupby("thread")["count"].sum().tolist()
+
+
+@pytest.mark.parametrize(
+    "name", ["oslat_1c.json", "oslat_1c.txt", "oslat_bias.json", "oslat_2c.txt", "oslat_zero_omit.txt"]
+)
 def test_recordings_are_recognised(name):
     assert looks_like_oslat((RECORDINGS / name).read_text())
 
