@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from nfvlab.kernels.jit import jit
 
-BLOCK = 4096  # jobs that are summed up in one go
+BLOCK = 1 << 14  # jobs that are summed up in one go
 _AT_ONCE = 1 << 17  # items of a block of many queues
 
 
@@ -46,16 +46,22 @@ def waiting_times_by_sums(gaps: ArrayLike, services: ArrayLike, backlog: ArrayLi
     """
     gaps, services, backlog, shape = _tables(gaps, services, backlog)
     waits = np.empty(gaps.shape)
-    jobs = max(1, min(BLOCK, _AT_ONCE // max(1, gaps.shape[0])))
-    for first in range(0, gaps.shape[1], jobs):
-        part = slice(first, first + jobs)
-        sums = -gaps[:, part]
-        sums[:, 0] += backlog
-        sums[:, 1:] += services[:, part][:, :-1]
-        np.cumsum(sums, axis=1, out=sums)
-        lowest = np.minimum.accumulate(sums, axis=1)
-        np.subtract(sums, np.minimum(lowest, 0.0, out=lowest), out=waits[:, part])
-        backlog = waits[:, part][:, -1] + services[:, part][:, -1]
+    queues, n = gaps.shape
+    jobs = max(1, min(BLOCK, n, _AT_ONCE // max(1, queues)))
+    sums, lowest = np.empty((2, queues, jobs + 1))
+    for first in range(0, n, jobs):
+        into = waits[:, first : first + jobs]
+        count = into.shape[1]
+        steps, least = sums[:, : count + 1], lowest[:, : count + 1]
+        steps[:, 0] = 0.0  # the least sum is at most 0
+        np.subtract(backlog, gaps[:, first], out=steps[:, 1])
+        np.subtract(
+            services[:, first : first + count - 1], gaps[:, first + 1 : first + count], out=steps[:, 2:]
+        )
+        np.cumsum(steps, axis=1, out=steps)
+        np.minimum.accumulate(steps, axis=1, out=least)
+        np.subtract(steps[:, 1:], least[:, 1:], out=into)
+        backlog = into[:, -1] + services[:, first + count - 1]
     return Served(waits.reshape(shape), backlog.reshape(shape[:-1]))
 
 
@@ -109,8 +115,8 @@ def _tables(gaps: ArrayLike, services: ArrayLike, backlog: ArrayLike):
                 f"{name} have shape {value.shape}: with gaps {shape} give {to} or one number"
             ) from None
     for name, value in made.items():
-        wrong = ~(np.isfinite(value) & (value >= 0))
-        if wrong.any():
+        if value.size and not (value.min() >= 0 and value.max() < np.inf):  # NaN is neither
+            wrong = ~(np.isfinite(value) & (value >= 0))
             raise ValueError(
                 f"{name} hold {value[wrong].flat[0]}: a time is finite and not negative; correct it"
             )
