@@ -48,19 +48,17 @@ def waiting_times_by_sums(gaps: ArrayLike, services: ArrayLike, backlog: ArrayLi
     waits = np.empty(gaps.shape)
     queues, n = gaps.shape
     jobs = max(1, min(BLOCK, n, _AT_ONCE // max(1, queues)))
-    sums, lowest = np.empty((2, queues, jobs + 1))
+    steps, sums = np.empty((2, queues, jobs + 1))
+    steps[:, 0] = 0.0  # the least sum is at most 0
     for first in range(0, n, jobs):
         into = waits[:, first : first + jobs]
         count = into.shape[1]
-        steps, least = sums[:, : count + 1], lowest[:, : count + 1]
-        steps[:, 0] = 0.0  # the least sum is at most 0
+        last, now = slice(first, first + count - 1), slice(first + 1, first + count)
         np.subtract(backlog, gaps[:, first], out=steps[:, 1])
-        np.subtract(
-            services[:, first : first + count - 1], gaps[:, first + 1 : first + count], out=steps[:, 2:]
-        )
-        np.cumsum(steps, axis=1, out=steps)
-        np.minimum.accumulate(steps, axis=1, out=least)
-        np.subtract(steps[:, 1:], least[:, 1:], out=into)
+        np.subtract(services[:, last], gaps[:, now], out=steps[:, 2 : count + 1])
+        np.cumsum(steps[:, : count + 1], axis=1, out=sums[:, : count + 1])
+        lowest = np.minimum.accumulate(sums[:, : count + 1], axis=1, out=steps[:, : count + 1])
+        np.subtract(sums[:, 1 : count + 1], lowest[:, 1:], out=into)
         backlog = into[:, -1] + services[:, first + count - 1]
     return Served(waits.reshape(shape), backlog.reshape(shape[:-1]))
 
