@@ -2,6 +2,7 @@
 
 tscdeadline_latency of kvm-unit-tests measures from the deadline to the handler (x86/tscdeadline_latency.c), as
 `timer.Theory.latency_ns` does; cyclictest measures to the thread that the handler wakes: a guest's scheduler is in it.
+vmexit of kvm-unit-tests gives cycles of whole rounds of the path (x86/vmexit.c): `cases_of` makes rows of them.
 """
 
 import math
@@ -11,14 +12,87 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nfvlab.realtime.implied import Implied, check_positive, mean_bounds
+from nfvlab.realtime.implied_exits import TIMERS
 from nfvlab.realtime.recorded import CONFIDENCE, Interval, Recorded
+from nfvlab.realtime.solve import Row
 
 if TYPE_CHECKING:
     import pandas
 
+VMCALL = "vmcall"
+IMMEDIATE = "tscdeadline_immed"  # the deadline is the present TSC
+AHEAD = "tscdeadline"  # it is 3000 cycles ahead, and the guest spins until the interrupt
+_AHEAD_CYCLES = 3000.0
+_HYPERCALL_CYCLES = 150.0  # kvm_emulate_hypercall refuses an unknown number
+_CASE_ERROR_CYCLES = 50.0  # of what a case does beside the stages: its loop, and how long a hypercall takes
 _LONGEST_NS = 1e13
 _REST = 1e-9  # of the probability, above which a mean by sums leaves off
 _POINTS = 4096
+
+
+def cases(
+    *, timer: str = "preemption timer", apicv: bool = True, fastpath: bool = False
+) -> dict[str, tuple[dict[str, float], float]]:
+    """{case of vmexit: how often each stage is in an iteration, and the cycles beside}, by the names of the costs.
+
+    timer, apicv, fastpath : as `implied_exits.stages` takes them; no timer advance
+    """
+    if timer not in TIMERS:
+        raise ValueError(f"timer = {timer!r}: KVM arms one of {', '.join(TIMERS)}")
+    hardware = timer == "preemption timer"
+    around = {} if fastpath and apicv and hardware else {"loop_cycles": 1.0}
+    pending = "sync_cycles" if apicv else "inject_cycles"
+    through = {"exit_cycles": 1.0, "entry_cycles": 1.0}
+    handled = {pending: 1.0, "deliver_cycles": 1.0, "return_cycles": 1.0}
+    eoi = {} if apicv else {**through, "loop_cycles": 1.0, "eoi_cycles": 1.0}
+    expires = "hv_expire_cycles" if hardware else "hrtimer_irq_cycles"
+    made = {
+        VMCALL: ({**through, "loop_cycles": 1.0}, _HYPERCALL_CYCLES),
+        AHEAD: (_sum({**through, **around, expires: 1.0, **handled}, eoi), _AHEAD_CYCLES),
+    }
+    if hardware:  # arming finds the deadline past, and requests the interrupt at once
+        armed = {"msr_cycles": 1.0, TIMERS[timer]: 1.0}
+        made[IMMEDIATE] = (_sum({**through, **around, **armed, **handled}, eoi), 0.0)
+    return made
+
+
+def cases_of(frame: "pandas.DataFrame", **host) -> Implied:
+    """Rows for `solve` from a frame of `readers.kvm_unit_tests`: one for every case whose stages are known.
+
+    host : as `cases` takes it
+    The runs of a case are averaged; their range widens its error. ValueError where there is no such case.
+    """
+    known = cases(**host)
+    whole = frame[(frame["test"] == "vmexit") & (frame["part"] == "")]
+    rows, bounds = [], {}
+    for name, runs in whole.groupby("name", sort=False)["cycles"]:
+        if name not in known:
+            continue
+        counts, beside = known[name]
+        half = (runs.max() - runs.min()) / 2
+        bounds[f"{name}_cycles"] = Interval(float(runs.min()), float(runs.max()))
+        rows.append(
+            Row(f"vmexit {name}", counts, float(runs.mean()), _CASE_ERROR_CYCLES + float(half), beside)
+        )
+    if not rows:
+        raise ValueError(
+            f"no case whose stages are known: give what vmexit.flat printed of {', '.join(known)}"
+        )
+    unknown = [name for name in whole["name"].unique() if name not in known]
+    return Implied(
+        bounds=bounds,
+        rows=tuple(rows),
+        assumed=(
+            "KVM's timer advance is off (lapic_timer_advance_ns=0), and the guest's TSC is not scaled",
+            f"a hypercall takes {_HYPERCALL_CYCLES:g} cycles beside exit, loop and entry",
+        ),
+        untold=(f"no stages are known of {', '.join(unknown)}",) if unknown else (),
+        source="kvm-unit-tests",
+    )
+
+
+def _sum(*parts: dict[str, float]) -> dict[str, float]:
+    return {name: sum(part.get(name, 0.0) for part in parts) for part in parts for name in part}
 
 
 def deadline_latencies(frame: "pandas.DataFrame", *, tsc_hz: float) -> tuple[Recorded, float]:
@@ -62,7 +136,7 @@ def beyond(
     untold = ("whether the difference is the guest's wake-up or an error of the model",)
     if not math.isfinite(mean.high):
         untold += ("the model's mean is not finite: compare the medians",)
-    return Implied(bounds=bounds, assumed=assumed, untold=untold)
+    return Implied(bounds=bounds, assumed=assumed, untold=untold, source="a guest")
 
 
 def _difference(one: Interval, other: Interval) -> Interval:

@@ -86,6 +86,29 @@ def noise_of(
     )
 
 
+def sections_of(noise: Implied) -> Implied:
+    """Interruptions as the sections with interrupts off of `vfio.Params`: `irqoff_frac` and `irqoff_ns`.
+
+    noise : what `noise_of` made of a recording
+    The share is the same, and so is what an arrival waits: a section of fixed length L is met half-way through, so L is
+    twice the residual. ValueError where no interruption was seen.
+    """
+    if "residual_ns" not in noise.bounds or not noise.overrides.get("noise_per_s"):
+        raise ValueError("noise: no interruption in it; record longer, or leave irqoff_frac at 0")
+    rate, length, residual = (noise.bounds[name] for name in ("noise_per_s", "noise_ns", "residual_ns"))
+    share = Interval(rate.low * length.low / 1e9, min(rate.high * length.high / 1e9, 1.0))
+    section = Interval(2 * residual.low, 2 * residual.high)
+    middle = sum(section) / 2 if math.isfinite(section.high) else section.low
+    taken = noise.overrides["noise_per_s"] * noise.overrides["noise_ns"] / 1e9
+    return Implied(
+        overrides={"irqoff_frac": within(taken, share), "irqoff_ns": middle},
+        bounds={"irqoff_frac": share, "irqoff_ns": section},
+        assumed=(*noise.assumed, "whatever interrupts a loop holds off interrupts too, for as long"),
+        untold=noise.untold,
+        source=noise.source,
+    )
+
+
 @dataclass(frozen=True)
 class _Lengths:
     """Lengths of interruptions in rows: float64[k] each; a row's samples lie in [low, high], their mean in its bounds.
