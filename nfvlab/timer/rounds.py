@@ -62,9 +62,17 @@ def fits(p: Params) -> bool:
     return ticks < 2.0 ** (p.timer_shift + FIELD_BITS)
 
 
+def refused(p: Params) -> bool:
+    """Whether KVM leaves the preemption timer alone: it would run out of its 32 bits in less than 10 s.
+
+    Linux arch/x86/kvm/vmx/vmx.c, hardware_setup: with the timer "off", KVM loads the largest value.
+    """
+    return int(p.tsc_hz) >> p.timer_shift > (2**FIELD_BITS - 1) // 10
+
+
 def armed(p: Params, timer: int) -> bool:
     """Whether it is the preemption timer that KVM arms."""
-    return timer == HARDWARE and fits(p)
+    return timer == HARDWARE and not refused(p) and fits(p)
 
 
 def until_armed(p: Params, timer: int) -> Stages:
@@ -171,6 +179,7 @@ __all__ = [
     "end_of_interrupt",
     "fits",
     "looks",
+    "refused",
     "until_armed",
     "ways",
 ]
