@@ -15,6 +15,8 @@ import numpy as np
 from nfvlab.timer.params import Params
 from nfvlab.timer.rounds import Stages, Way, armed, cost_cycles
 
+_NEVER = 1e-30  # a rate per cycle, below which squares of chances are no numbers
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -108,7 +110,7 @@ def hits(p: Params, timer: int, way: Way, since: float) -> list[Hit]:
     `since`: cycles from the guest's arming to T.
     """
     made = noise(p)
-    if made.rate == 0:
+    if made.rate < _NEVER:
         return []
     back = cost_cycles(p, Stages(loop=1, entry=1)) / (1 - made.load)
     again = p.exit_cycles + back  # of a hit under the guest
