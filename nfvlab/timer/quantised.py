@@ -26,6 +26,8 @@ def remainder(mean: float, sd: float, step: float, *, whole: bool = True) -> np.
     if step <= (1.0 if whole else 0.0):
         return np.zeros(1)
     if sd > _WIDE * step:
+        if whole and step <= _NODES:
+            return np.arange(step)
         return (step - whole) * (np.arange(_NODES) + 0.5) / _NODES
     if sd <= 0:
         return np.array([np.floor(mean) % step if whole else mean % step])
