@@ -29,10 +29,16 @@ class Routes:
         """Mean cost of some stages in cycles."""
         return sum(getattr(self.p, name + "_cycles") for name in names)
 
+    def mean(self, *names: str) -> float:
+        """Mean time of some stages in ns."""
+        return self.cycles(*names) * self.p.cycle_ns
+
     def time(self, *names: str) -> np.ndarray:
         """Cumulants of some stages in ns."""
-        costs = [getattr(self.p, name + "_cycles") for name in names]
-        return waiting.stages(np.array(costs) * self.p.cycle_ns, self.p.spread_frac)
+        each = self.p.cycle_ns
+        return waiting.stages(
+            [getattr(self.p, name + "_cycles") * each for name in names], self.p.spread_frac
+        )
 
     @property
     def told(self) -> bool:

@@ -7,8 +7,9 @@ import numpy as np
 from nfvlab import results
 from nfvlab.apicv import claims, waiting
 from nfvlab.apicv.accounting import EMULATED, VTD, Routes
-from nfvlab.apicv.cycle import Cycle, flow_of, solve
+from nfvlab.apicv.cycle import Cycle, solve
 from nfvlab.apicv.meeting import average
+from nfvlab.apicv.messages import notified_per_cycle
 from nfvlab.apicv.params import MODES, OUTPUTS, Params
 from nfvlab.apicv.saturation import saturation_per_s
 from nfvlab.apicv.sender import sender_wait
@@ -100,9 +101,7 @@ def _counts(r: Routes, cycle: Cycle) -> tuple[float, float, float]:
     sent, met, hosted = cycle.messages
     found, share = cycle.found, cycle.idle_share
     late = 1.0 if r.mode == EMULATED else 0.0
-    again = 0.0
-    if r.told:
-        again = share * average(found, "told_ns") * flow_of(r).rate_per_ns
+    again = _again(r, cycle, sent - hosted)
     registers = r.tpr_exits + r.eoi_exits
     own = (
         share * average(found, "own_cycles")
@@ -113,9 +112,22 @@ def _counts(r: Routes, cycle: Cycle) -> tuple[float, float, float]:
         + registers * r.cycles(*r.eoi_exit)
         + r.cycles("return")
     )
-    kicks = 0.0 if r.told else met
+    kicks = 0.0 if r.told else met + again
     exits = share * average(found, "exits") + kicks + (1 - share) * late + registers
     return own, exits, share * average(found, "notified") + sent + again
+
+
+def _again(r: Routes, cycle: Cycle, sent: float) -> float:
+    """Messages per delivery that meet the guest, beside the one that ends an idle period and those of the service."""
+    flow, share = cycle.flow, cycle.idle_share
+    if r.told and not r.p.halting and not (flow.periodic and flow.vectors == 1):
+        known = share * average(cycle.found, "notified") + sent
+        return notified_per_cycle(r, flow, 1 / cycle.delivered_per_ns) - known
+    if r.told and flow.periodic and flow.vectors == 1:
+        masked = ((b.weight, b.clear) for b in cycle.found if b.told_ns > 0)
+        return share * sum(weight * flow.within(waiting.mixture((1.0, time))) for weight, time in masked)
+    others = 1.0 if r.told else 1 - 1 / flow.vectors
+    return share * average(cycle.found, "told_ns") * flow.rate_per_ns * others
 
 
 __all__ = ["Theory", "analyze"]

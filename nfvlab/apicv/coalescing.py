@@ -9,8 +9,11 @@ a counter of type I, which loses what comes in it and is not prolonged by it (W.
 theory of counters, 1948; D. R. Cox, Renewal Theory, 1962, chapter 9).
 """
 
+from dataclasses import dataclass
+from functools import cache
+from math import comb
+
 import numpy as np
-from scipy.special import gammaln
 
 _SLOTS = 12  # whole services that a wait is drawn out in; later ones together
 
@@ -28,10 +31,15 @@ def set_within(times_ns: np.ndarray, rate_per_ns: float, periodic: bool) -> np.n
 
 def binomial(n: int, chances: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """P(b of n bits set), b = 0 … n, where the chance itself has a law: float64[n + 1]."""
+    c = np.clip(chances, 0.0, 1.0)
     b = np.arange(n + 1)
-    ways = np.exp(gammaln(n + 1) - gammaln(b + 1) - gammaln(n - b + 1))
-    c = np.clip(chances, 0.0, 1.0)[:, None]
-    return weights @ (ways * c**b * (1 - c) ** (n - b))
+    return _ways(n) * (weights @ (c[:, None] ** b * (1 - c[:, None]) ** (n - b)))
+
+
+@cache
+def _ways(n: int) -> np.ndarray:
+    """n over 0 … n."""
+    return np.array([comb(n, b) for b in range(n + 1)], dtype=float)
 
 
 def arrivals(count: int, chances: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -39,9 +47,13 @@ def arrivals(count: int, chances: np.ndarray, weights: np.ndarray) -> np.ndarray
 
     i = 0 … count - 1, of `count` vectors, the served one's bit already cleared.
     """
+    return _rows([binomial(n, chances, weights) for n in range(count + 1)], count)
+
+
+def _rows(laws: list[np.ndarray], count: int) -> np.ndarray:
     rows = np.zeros((count, count + 1))
     for pending in range(count):
-        rows[pending, pending:] = binomial(count - pending, chances, weights)
+        rows[pending, pending:] = laws[count - pending]
     return rows
 
 
@@ -69,51 +81,55 @@ def stationary(step: np.ndarray) -> np.ndarray:
     return law / law.sum()
 
 
-def whole_services(count: int, chances: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Law of the number of whole services that an interrupt waits for behind higher ones, after the present one.
+@dataclass(frozen=True)
+class Behind:
+    """The whole services that an interrupt waits for behind higher ones, after the present one.
 
-    Averaged over the ranks: the probabilities of 0 … n - 1 services, and the mean number of those that take n or more
-    (their probability is what is left of one).
+    law: probabilities of 0 … n - 1 services, averaged over the ranks; later: mean number of those that take n or more
+    (their probability is what is left of one); means: mean number by rank, the highest first.
     """
-    law, rest = np.zeros(_SLOTS), 0.0
+
+    law: np.ndarray
+    later: float
+    means: np.ndarray
+
+
+def whole_services(count: int, chances: np.ndarray, weights: np.ndarray, most: float = 1e6) -> Behind:
+    """First passage of the vectors above each rank to none pending; after `most` services it is over, on average."""
+    law, later, means = np.zeros(_SLOTS), 0.0, np.zeros(count)
     law[0] = 1.0
+    laws = [binomial(n, chances, weights) for n in range(count)]
     for above in range(1, count):
-        rows = arrivals(above, chances, weights)
-        step = np.vstack([rows[:1], rows])
-        alpha = stationary(step)[1:]
-        inner = step[1:, 1:]
+        rows = _rows(laws, above)
+        alpha = stationary(np.vstack([rows[:1], rows]))[1:]
+        inner = rows[:, 1:]
         law[0] += 1 - alpha.sum()
         for k in range(1, _SLOTS):
             left = alpha @ inner
-            law[k] += alpha.sum() - left.sum()
+            gone = alpha.sum() - left.sum()
+            law[k] += gone
+            means[above] += k * gone
             alpha = left
         if alpha.sum() > 1e-12:
-            more = np.linalg.solve(np.eye(above) - inner, np.ones(above))
-            rest += alpha @ (more + _SLOTS - 1)
+            more = _passage(inner, most) + _SLOTS - 1
+            later += alpha @ more
+            means[above] += alpha @ more
     law /= count
     beyond = max(1 - law.sum(), 0.0)
-    return law, (rest / count / beyond if beyond > 1e-12 else float(_SLOTS))
+    return Behind(law, later / count / beyond if beyond > 1e-12 else float(_SLOTS), means)
 
 
-def locked(period_ns: float, service_ns: float, gap_ns: float, first_ns: float) -> tuple[float, float]:
-    """One periodic vector: (share of the deliveries that follow an idle period, arrivals per delivery).
-
-    A service of `service_ns`, `gap_ns` more before a pending one, `first_ns` before one that found the guest idle. If
-    the period is longer than service and gap, the lateness of a first delivery is made up one period after another.
-    """
-    busy = service_ns + gap_ns
-    if period_ns <= busy:
-        return 0.0, busy / period_ns
-    late = first_ns + service_ns - period_ns
-    after = 0 if late <= 0 else int(np.ceil(min(late / (period_ns - busy), 1e6)))
-    return 1 / (after + 1), 1.0
+def _passage(inner: np.ndarray, most: float) -> np.ndarray:
+    """Mean number of steps until the chain leaves the states of `inner`."""
+    stay = np.clip(inner, 0.0, None) * (1 - 1 / max(most, 2.0))
+    return np.linalg.solve(np.eye(len(stay)) - stay, np.ones(len(stay)))
 
 
 __all__ = [
+    "Behind",
     "arrivals",
     "binomial",
     "counted_per_ns",
-    "locked",
     "pending_law",
     "set_within",
     "stationary",

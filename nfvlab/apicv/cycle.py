@@ -11,8 +11,11 @@ import numpy as np
 
 from nfvlab.apicv import coalescing, waiting
 from nfvlab.apicv.accounting import Routes
+from nfvlab.apicv.flow import Flow, flow_of
 from nfvlab.apicv.meeting import Branch, branches
 from nfvlab.apicv.messages import in_service
+from nfvlab.apicv.phase import in_step
+from nfvlab.apicv.sender import LAST
 
 _ROUNDS = 3
 
@@ -21,48 +24,12 @@ _ROUNDS = 3
 class Cycle:
     """Means per delivery, and the latency's law from the setting of the bit on."""
 
+    flow: Flow
     delivered_per_ns: float
     idle_share: float
     found: list[Branch]
     messages: tuple[float, float, float]
     latency: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Flow:
-    """Arrivals at the vCPU's bits: their rate after the housekeeping CPU, and that CPU's time for one."""
-
-    rate_per_ns: float
-    vectors: int
-    periodic: bool
-    apart_ns: float
-
-    @property
-    def vector_rate(self) -> float:
-        return self.rate_per_ns / self.vectors
-
-    def within(self, mix: np.ndarray) -> float:
-        """Mean number of arrivals in a time that starts with one."""
-        if not len(mix):
-            return 0.0
-        mean, rate = waiting.mean_of(mix), self.rate_per_ns
-        if self.periodic and self.vectors == 1:
-            whole = (
-                waiting.tail(mix, np.arange(1, 200) / rate).sum() if mean * rate < 50 else mean * rate - 0.5
-            )
-            return float(whole)
-        if mean <= self.apart_ns:
-            return 0.0
-        return -math.expm1(-rate * self.apart_ns) + rate * (mean - self.apart_ns)
-
-
-def flow_of(r: Routes) -> _Flow:
-    """The arrivals at the bits; a housekeeping CPU that is overloaded passes on what it can."""
-    p, rate = r.p, r.p.interrupts_per_s * 1e-9
-    apart = r.time(*r.sender)[0] if r.sender else 0.0
-    if apart * rate > 1:
-        rate = 1 / apart
-    return _Flow(rate, p.vector_count, p.arrivals == "periodic", apart)
 
 
 def service(r: Routes, longer_ns: float) -> np.ndarray:
@@ -85,31 +52,44 @@ def solve(r: Routes) -> Cycle:
         held = service(r, longer)
         found = branches(r, idle_ns, flow.periodic and flow.vectors == 1)
         lead = waiting.mixture(*((b.weight, b.clear) for b in found))
-        idle_share, per_delivery, chances = _chain(flow, held, gap, lead)
-        messages = in_service(r, flow.rate_per_ns, flow.vector_rate, 1 - idle_share)
-        longer = messages[1] * r.time(*r.blind_meeting)[0] + messages[2] * r.time("irq")[0]
-        longer += idle_share * sum(b.weight * (b.first[0] - r.time(*r.first)[0]) for b in found)
+        chain = _chain(flow, held, gap, lead)
+        idle_share = chain.idle_share
+        messages = in_service(r, flow, held, chain.bits)
+        longer = messages[1] * r.mean(*r.blind_meeting) + messages[2] * r.mean("irq")
+        longer += idle_share * sum(b.weight * (b.first[0] - r.mean(*r.first)) for b in found)
         spent = waiting.mean_of(held) + (1 - idle_share) * gap[0] + idle_share * waiting.mean_of(lead)
         idle_ns = 1 / flow.rate_per_ns
         if flow.periodic and idle_share > 0:
-            idle_ns = max(per_delivery / flow.rate_per_ns - spent, 0.0) / idle_share
+            idle_ns = max(chain.per_delivery / flow.rate_per_ns - spent, 0.0) / idle_share
+    followed = LAST / flow.rate_per_ns / (waiting.mean_of(held) + gap[0]) / 2
+    behind = coalescing.whole_services(flow.vectors, *chain.chances, followed)
     cycle_ns = spent + idle_share * idle_ns
-    law = _latency(r, flow, held, gap, found, idle_share, cycle_ns, chances, messages)
-    rate = 1 / cycle_ns
-    if flow.periodic and flow.vectors > 1:
-        late = float(waiting.tail(law, np.array([1 / flow.vector_rate]))[0])
-        rate = min(flow.rate_per_ns * (1 - late), 1 / (waiting.mean_of(held)))
-    return Cycle(rate, idle_share, found, messages, law)
+    if flow.vectors > 1:
+        cycle_ns = _ranked(flow, held, gap, lead, idle_share, behind)
+    law = _latency(r, flow, held, gap, found, idle_share, cycle_ns, behind, messages)
+    return Cycle(flow, 1 / cycle_ns, idle_share, found, messages, law)
 
 
-def _chain(flow: _Flow, held: np.ndarray, gap: np.ndarray, lead: np.ndarray):
-    """(Share of deliveries from idle, arrivals per delivery if periodic, chances that a bit is set in a service)."""
+@dataclass(frozen=True)
+class _Chain:
+    """Share of deliveries from idle, arrivals per delivery if periodic, bits newly set in a service, and the chances
+    (law) that a bit is set in one."""
+
+    idle_share: float
+    per_delivery: float
+    bits: float
+    chances: tuple[np.ndarray, np.ndarray]
+
+
+def _chain(flow: Flow, held: np.ndarray, gap: np.ndarray, lead: np.ndarray) -> _Chain:
     points, weights = waiting.atoms(held)
     count, rate = flow.vectors, flow.vector_rate
-    chances = coalescing.set_within(points + gap[0] * (count - 1) / count, rate, flow.periodic)
+    gap_ns = gap[0] * (count - 1) / count
+    chances = coalescing.set_within(points + gap_ns, rate, flow.periodic)
     if flow.periodic and count == 1:
-        share, per = coalescing.locked(1 / rate, waiting.mean_of(held), gap[0], waiting.mean_of(lead))
-        return share, per + share * flow.within(lead), (chances, weights)
+        share, per_delivery = in_step(1 / rate, held, gap[0], lead)
+        bits = max(per_delivery - share * (1 + flow.within(lead)), 0.0)
+        return _Chain(share, per_delivery, bits, (chances, weights))
     lead_points, lead_weights = waiting.atoms(lead, 4)
     met = coalescing.binomial(
         count - 1, coalescing.set_within(lead_points, rate, flow.periodic), lead_weights
@@ -123,14 +103,31 @@ def _chain(flow: _Flow, held: np.ndarray, gap: np.ndarray, lead: np.ndarray):
         after = coalescing.arrivals(
             count, coalescing.set_within(points + kept_back, rate, flow.periodic), weights
         )
+        met = np.eye(count)[0]
     idle_share = coalescing.pending_law(served, after, met)[0]
-    return idle_share, 1.0, (chances, weights)
+    held_ns = waiting.mean_of(held)
+    bits = max(1 - idle_share * (1 + met @ np.arange(count)), 0.0) * held_ns / (held_ns + gap_ns)
+    return _Chain(idle_share, 1.0, bits, (chances, weights))
 
 
-def _latency(r, flow, held, gap, found, idle_share, cycle_ns, chances, messages) -> np.ndarray:
+def _ranked(flow: Flow, held, gap, lead, idle_share: float, behind: coalescing.Behind) -> float:
+    """Mean time between deliveries, from what each rank loses: a bit that is set for a time merges all in it."""
+    held_ns, rate = waiting.mean_of(held), flow.vector_rate
+    chance = -np.expm1(-rate * held_ns)
+    left = held_ns / chance - 1 / rate if rate * held_ns > 1e-6 else held_ns / 2
+    apart = min(flow.apart_ns / held_ns, 1.0) if held_ns > 0 else 0.0
+    set_ns = left * (1 - apart**2) + behind.means * (held_ns + gap[0]) + gap[0]
+    merged = rate * set_ns
+    if flow.periodic:  # whole periods in a time about exponential
+        merged = 1 / np.expm1(np.minimum(1 / np.maximum(merged, 1e-9), 500.0))
+    lost = idle_share * flow.merging(lead) + (1 - idle_share) * merged
+    return max(1 / (rate / (1 + lost)).sum(), held_ns + (1 - idle_share) * gap[0])
+
+
+def _latency(r, flow, held, gap, found, idle_share, cycle_ns, whole, messages) -> np.ndarray:
     """Law of the time from a bit's setting, or a merged arrival, to the handler: weights sum to 1."""
     first = r.time(*r.first)
-    behind = _behind(flow, held, gap, chances)
+    behind = _behind(held, gap, whole)
     per_delivery = max(flow.rate_per_ns * cycle_ns, 1.0)
     parts = [waiting.mixture(*((idle_share * b.weight, b.clear + b.first) for b in found))]
     used = idle_share
@@ -171,17 +168,14 @@ def _own_message(r: Routes, messages: tuple[float, float, float]) -> np.ndarray:
     return met / sent * r.time(*r.blind_meeting) + hosted / sent * r.time("irq")
 
 
-def _behind(flow, held, gap, chances) -> np.ndarray:
-    """Law of the whole services that an interrupt waits for behind higher vectors."""
-    if flow.vectors == 1:
-        return waiting.mixture((1.0, waiting.ZERO))
-    law, rest = coalescing.whole_services(flow.vectors, *chances)
+def _behind(held, gap, whole: coalescing.Behind) -> np.ndarray:
+    """Law of the time that an interrupt waits for behind higher vectors, after the present service."""
+    law = whole.law
     one = waiting.merged(held) + gap
     parts = [(weight, k * one) for k, weight in enumerate(law)]
-    beyond = max(1 - law.sum(), 0.0)
-    more = max(rest - len(law), 0.0)
-    parts.append((beyond, len(law) * one + waiting.exponential(more * one[0])))
+    more = max(whole.later - len(law), 0.0)
+    parts.append((max(1 - law.sum(), 0.0), len(law) * one + waiting.exponential(more * one[0])))
     return waiting.mixture(*((w, t) for w, t in parts if w > 1e-9))
 
 
-__all__ = ["Cycle", "flow_of", "service", "solve"]
+__all__ = ["Cycle", "service", "solve"]

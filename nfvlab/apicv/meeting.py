@@ -113,17 +113,19 @@ def _halted(r: Routes, idle_ns: float, fixed: bool) -> list[Branch]:
     ends = np.cumsum([halting[0], p.halt_poll_ns, leaving[0]])
     past = (ends < idle_ns).astype(float) if fixed else np.exp(-ends / max(idle_ns, 1e-9))
     early, polled, dozing, asleep = -np.diff(np.concatenate([[1.0], past, [0.0]]))
-    short = r.cycles("exit", "halt", *r.take, *r.first)
+    interrupt = ("irq",) if r.mode == VTD else ()  # the device's own message: it comes, ready or not
+    told = float(len(interrupt))
+    short = r.cycles("exit", "halt", *interrupt, *r.take, *r.first)
     own = r.cycles("exit", "halt", "switch", *r.woken, *r.first)
     if r.mode != VTD:
         own -= r.cycles("wake", "ipi")
     other = 0.0 if r.mode == VTD else r.cycles("wake")
     half = waiting.merged(waiting.residual(halting))
     rest = waiting.merged(waiting.residual(leaving)) if leaving[0] > 0 else leaving
-    take, woken = r.time(*r.take), r.time(*r.woken)
+    take, woken = r.time(*interrupt, *r.take), r.time(*r.woken)
     return [
-        Branch(early, half + take, first, short, halts=1.0),
-        Branch(polled, take, first, short, halts=1.0),
+        Branch(early, half + take, first, short, halts=1.0, notified=told),
+        Branch(polled, take, first, short, halts=1.0, notified=told),
         Branch(dozing, rest + woken, first, own, other, halts=1.0, notified=1.0),
         Branch(asleep, woken, first, own, other, halts=1.0, notified=1.0),
     ]

@@ -6,7 +6,7 @@ from scipy.stats import norm
 from nfvlab.apicv import waiting
 from nfvlab.apicv.accounting import Routes
 
-_FIRST, _LAST = 40, 440
+FIRST, LAST = 40, 440  # the interrupts that are followed
 _STEADY = 0.8  # load up to which the steady state is reached at once
 
 
@@ -32,7 +32,7 @@ def _growing(one: np.ndarray, rate: float, vary: float) -> np.ndarray:
 
     J. M. Harrison, Brownian Motion and Stochastic Flow Systems, 1985, section 1.8: the maximum of a drifted motion.
     """
-    n = np.linspace(_FIRST, _LAST, 9)[:-1] + (_LAST - _FIRST) / 16
+    n = np.linspace(FIRST, LAST, 9)[:-1] + (LAST - FIRST) / 16
     drift, load = one[0] - 1 / rate, rate * one[0]
     variance = max(vary / rate**2 + one[1], (1e-6 / rate) ** 2)
     drift = drift if abs(drift) > 1e-9 * one[0] else 1e-9 * one[0]
@@ -49,4 +49,4 @@ def _growing(one: np.ndarray, rate: float, vary: float) -> np.ndarray:
     )
 
 
-__all__ = ["sender_wait"]
+__all__ = ["FIRST", "LAST", "sender_wait"]

@@ -15,12 +15,13 @@ from scipy.special import gammaincc
 ZERO = np.zeros(3)
 _FLAT = 1e-9  # a deviation below this share of the mean counts as none
 _SLICES = 8
+_STEPS = 500
 
 
 def stages(costs_ns, spread: float) -> np.ndarray:
     """Cumulants of a sum of stages, each (1 - spread) c + Exp(spread c)."""
-    c = np.asarray(costs_ns, dtype=float)
-    return np.array([c.sum(), spread**2 * (c @ c), 2 * spread**3 * (c @ (c * c))])
+    square, cube = sum(c * c for c in costs_ns), sum(c**3 for c in costs_ns)
+    return np.array([float(sum(costs_ns)), spread**2 * square, 2 * spread**3 * cube])
 
 
 def exponential(mean_ns: float) -> np.ndarray:
@@ -109,6 +110,15 @@ def tail(mix: np.ndarray, x_ns: np.ndarray) -> np.ndarray:
     return np.where(shape > 0, over, y < 0) @ mix[:, 0]
 
 
+def multiples(mix: np.ndarray, step_ns: float) -> float:
+    """Mean number of whole steps in a time: the sum of P(X > k step), k = 1 …"""
+    if not len(mix):
+        return 0.0
+    longest = float((mix[:, 1] + 40 * np.sqrt(np.maximum(mix[:, 2], 0.0))).max())
+    count = int(min(longest / step_ns, _STEPS)) + 1
+    return float(tail(mix, step_ns * np.arange(1, count + 1)).sum())
+
+
 def atoms(mix: np.ndarray, count: int = 6) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights that integrate polynomials over the mixture exactly (Gauss; Golub and Welsch 1969)."""
     shift, shape, scale = _gammas(mix)
@@ -134,7 +144,8 @@ def residual(time: np.ndarray) -> np.ndarray:
     if time[0] <= 0:
         return mixture((1.0, ZERO))
     shift, shape, scale = (float(part[0]) for part in _gammas(mixture((1.0, time))))
-    shift = max(shift, 0.0)
+    if shift < 0:
+        shift, shape, scale = 0.0, time[0] ** 2 / time[1], time[1] / time[0]
     rest = time - np.array([shift, 0.0, 0.0])
     width = shift / _SLICES
     parts = [
