@@ -124,6 +124,11 @@ class Atoms:
         return float(at[k - 1]) if k < tails.size else np.inf
 
     @property
+    def lost_frac(self) -> float:
+        """What is missing."""
+        return max(0.0, self.frac - float(self.masses.sum()))
+
+    @property
     def mean_ns(self) -> float:
         """Of what is not missing."""
         return float(self.at_ns @ self.masses)

@@ -115,9 +115,10 @@ class Bounds:
         flight = self._grid(self._flight(mode), step, True)
         yield Atoms(np.zeros(0), np.zeros(0), mode.frac, True)  # so that what the parts lose is missed
         if not mode.left_ns:
-            none, some = poisson(0, self.rate * flight.at_ns), -np.expm1(-self.rate * flight.at_ns)
-            yield self._then(mode, flight.weighted(none), serial, step, False)
-            yield self._then(mode, flight.weighted(some), serial, step, True)
+            asked = (0.0 if mode.after else self.rate) * flight.at_ns
+            for came, share in ((False, poisson(0, asked)), (True, -np.expm1(-asked))):
+                if share.any():
+                    yield self._then(mode, flight.weighted(share), serial, step, came)
             return
         ended = np.minimum(flight.at_ns / mode.left_ns, 1.0)
         goes_on = self._later(flight, mode.left_ns) if mode.waits else flight.weighted(1 - ended)
@@ -169,6 +170,8 @@ class Bounds:
         serial = (*self._laws(*mode.serial), *mode.extra)
         if mode.left_ns and mode.waits:
             yield from self._behind(mode, serial)
+        elif mode.followed:
+            yield from self._followed(mode, serial)
         elif mode.early and self.p.load_frac and not mode.left_ns:
             yield from self._disturbed(mode, serial)
         else:
@@ -190,6 +193,17 @@ class Bounds:
         ended = low.weighted(np.minimum(np.maximum(low.at_ns, 0.0) / mode.left_ns, 1.0))
         made = ended.plus(self._grid(self._saved(mode), step, False))
         yield Atoms(made.at_ns, mode.frac * made.masses, 0.0, False)
+
+    def _followed(self, mode: Mode, serial: tuple[Law, ...]) -> Iterator[Atoms]:
+        """With and without a job that comes in the flight and waits for the end of it."""
+        step = self._step(self._flight(mode), serial)
+        flight, work = self._grid(self._flight(mode), step, False), self._grid(serial, step, False)
+        some = -np.expm1(-self.rate * flight.at_ns)
+        for came, share in ((0, 1 - some), (1, some)):
+            made = flight.weighted(share).plus(work)
+            later = came * (self.p.load_ns + self._shortest_ns("switch"))
+            frac = mode.frac * (1 - came)  # what both lose is missed once
+            yield self._hit(Atoms(made.at_ns + later, mode.frac * made.masses, frac, False), mode)
 
     def _saved(self, mode: Mode) -> tuple[Law, ...]:
         """The serial part without what may be saved."""
@@ -228,9 +242,7 @@ class Bounds:
     def _hit(self, atoms: Atoms, mode: Mode) -> Atoms:
         """With the jobs that surely come and surely delay: their number does not depend on the rest."""
         counts = self._sure_hits(mode)
-        shortest = (
-            2 * (1 - self.p.spread_frac) * self.p.switch_cycles * self.p.cycle_ns if mode.preempts else 0.0
-        )
+        shortest = self._shortest_ns("switch", "switch") if mode.preempts else 0.0
         parts = [
             atoms.scaled(float(count), n * self.p.load_ns + max(0, n - 1) * shortest)
             for n, count in enumerate(counts)
@@ -238,10 +250,14 @@ class Bounds:
         ]
         return together(parts)
 
+    def _shortest_ns(self, *names: str) -> float:
+        """The least that stages take."""
+        return sum(law.origin_ns for law in self._laws(*names))
+
     def _sure_hits(self, mode: Mode) -> np.ndarray:
         """Probabilities of 0, 1 ... jobs: one at most in what holds them back, a Poisson number later."""
         smallest = {
-            part: sum(law.origin_ns for name in mode.serial if name in part for law in self._laws(name))
+            part: self._shortest_ns(*(name for name in mode.serial if name in part))
             for part in (HELD, EXPOSED)
         }
         held = -math.expm1(-self.rate * smallest[HELD]) if mode.queues and not mode.left_ns else 0.0

@@ -6,6 +6,7 @@ instruction. Where a job of the competing load is on V at t = 0, what is left of
 at random), and the vCPU may have to wait for its end.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ class Mode:
     preempts it. `late` is more work, at most, if that job ends within the flight; `early` the serial work that is
     saved, at most, if a job starts within it. `foreign` stages of the serial part would come without the interrupt,
     too: a preempted vCPU's way back. `queues`: new jobs of the load may come before the vCPU, one at most with `once`;
-    `preempts`: also when it runs.
+    `preempts`: also when it runs. `followed`: a job that comes in the flight surely goes first; `after`: the flight
+    ends with the job at t = 0, so that none comes in it.
     """
 
     frac: float
@@ -44,6 +46,8 @@ class Mode:
     queues: bool = False
     once: bool = False
     preempts: bool = False
+    followed: bool = False
+    after: bool = False
 
 
 def cost(p: Params, name: str) -> float:
@@ -53,15 +57,16 @@ def cost(p: Params, name: str) -> float:
 
 def laws(p: Params, names: tuple[str, ...]) -> tuple[Law, ...]:
     """A stage of mean c lasts (1 - spread) c and an exponential time of mean spread c."""
-    made = []
-    for name in names:
-        mean_ns = cost(p, name) * p.cycle_ns
-        excess_ns = p.spread_frac * mean_ns
-        if excess_ns > 0:
-            made.append(Exponential(excess_ns=excess_ns, min_ns=(1 - p.spread_frac) * mean_ns))
-        else:
-            made.append(Constant(value_ns=mean_ns))
-    return tuple(made)
+    return tuple(_law(cost(p, name) * p.cycle_ns, p.spread_frac) for name in names)
+
+
+@functools.lru_cache(maxsize=512)
+def _law(mean_ns: float, spread_frac: float) -> Law:
+    """A stage of this mean; kept, as all paths have some in common."""
+    excess_ns = spread_frac * mean_ns
+    if excess_ns > 0:
+        return Exponential(excess_ns=excess_ns, min_ns=(1 - spread_frac) * mean_ns)
+    return Constant(value_ns=mean_ns)
 
 
 def think_ns(p: Params) -> float:
@@ -234,9 +239,17 @@ def _running(p: Params, path: str) -> Iterator[Mode]:
 
 
 def _preempted(p: Params, path: str) -> Iterator[Mode]:
-    """SN = 1: nothing is heard of it until the vCPU thread comes back."""
-    new = {"queues": over_vcpu(p), "preempts": over_vcpu(p)}
-    yield Mode(frac=1.0, flight=(), held=(Uniform(width_ns=p.away_ns),), serial=RUN, foreign=RUN[:-1], **new)
+    """SN = 1: nothing is heard of it until the vCPU thread comes back.
+
+    Who preempted it goes before everybody; a job of a load above the vCPU, begun before or asked for since, follows.
+    """
+    free, taken = _states(p, over_vcpu(p))
+    away = Uniform(width_ns=p.away_ns)
+    new = {"serial": RUN, "queues": over_vcpu(p), "preempts": over_vcpu(p)}
+    yield Mode(frac=free, flight=(), held=(away,), foreign=RUN[:-1], followed=over_vcpu(p), **new)
+    rest = Uniform(width_ns=p.load_ns)
+    foreign = ("switch", *RUN[:-1])
+    yield Mode(frac=taken, flight=("switch",), held=(away, rest), foreign=foreign, after=True, **new)
 
 
 @dataclass(frozen=True)
