@@ -8,6 +8,7 @@ from below. So relative and absolute errors of stages, special functions include
 (`nfvlab.kernels.lattice`) come on top.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -86,12 +87,22 @@ class Bounded:
 
 def _down(a: float, b: float) -> float:
     """a + b, rounded down."""
-    return float(difference(np.float64(a), -b)[0])
+    made, error = _added(a, b)
+    return math.nextafter(made, -math.inf) if error < 0 else made
 
 
 def _up(a: float, b: float) -> float:
     """a + b, rounded up."""
-    return float(difference(np.float64(a), -b)[1])
+    made, error = _added(a, b)
+    return math.nextafter(made, math.inf) if error > 0 else made
+
+
+def _added(a: float, b: float) -> tuple[float, float]:
+    """a + b in floating point, and what it lacks (`laws.difference`, for single numbers)."""
+    a, b = float(a), float(b)
+    made = a + b
+    back = made - a
+    return made, (a - (made - back)) + (b - back)
 
 
 def short_step(step_ns: float) -> float:

@@ -82,6 +82,8 @@ class Law:
 
 def difference(a: np.ndarray, b: float) -> tuple[np.ndarray, np.ndarray]:
     """a - b rounded down and up: the error of a difference is itself a number (D. Knuth, TAOCP 2, 4.2.2)."""
+    if not b:
+        return a, a
     made = a - b
     back = made - a
     error = (a - (made - back)) - (b + back)
