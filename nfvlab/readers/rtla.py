@@ -8,6 +8,7 @@ lower ends: minimum, maximum and average are of lower ends too.
 
 import dataclasses
 import os
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -37,7 +38,7 @@ class RtlaMeta(LatencyMeta):
 
 def looks_like_rtla(text: str) -> bool:
     """Whether a line of it begins a histogram of rtla."""
-    return "# RTLA timerlat histogram\n" in text or "# RTLA osnoise histogram\n" in text
+    return bool(re.search(r"# RTLA (?:timerlat|osnoise) histogram\r?$", text, re.MULTILINE))
 
 
 def read_rtla(path: str | os.PathLike, *, max_bytes: int = MAX_BYTES) -> tuple[pd.DataFrame, RtlaMeta]:
