@@ -54,6 +54,7 @@ FEATURES: tuple[Feature, ...] = (
         "APICv and posted interrupts",
         "How many VM exits, and how much latency, does a virtual interrupt controller in hardware save?",
         "03_apicv.ipynb",
+        built=True,
     ),
     Feature(
         4,

@@ -1,9 +1,8 @@
 """The scenario of interrupts that arrive at a vCPU, and the names of the outputs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nfvlab.params import ASSUMED, Problem, param
+from nfvlab.params import ASSUMED, param
 from nfvlab.realtime import params as realtime
 from nfvlab.units import ms, s, us
 
@@ -72,7 +71,7 @@ class Params(realtime.Posting, realtime.Wakes, realtime.Exits):
     )
     masked_frac: float = param(
         0.02,
-        "share of the application's time with interrupts off (RFLAGS.IF = 0)",
+        "share of a busy application's time with interrupts off (RFLAGS.IF = 0)",
         domain=(0, 0.99),
         typical=(0, 0.5),
         source=ASSUMED,
@@ -105,14 +104,6 @@ class Params(realtime.Posting, realtime.Wakes, realtime.Exits):
         log=True,
         source=ASSUMED,
     )
-
-    def rules(self) -> Iterable[Problem]:
-        """The rules that bind several fields."""
-        yield from super().rules()
-        if self.halting and self.masked_frac > 0 and self.masked_ns > 1 * ms:
-            yield self.problem(
-                "masked_ns", "sections of a guest that halts must be short: 1 ms at most", "lower it"
-            )
 
 
 __all__ = ["MODES", "OUTPUTS", "Params"]

@@ -1,7 +1,7 @@
 """The wait in front of the housekeeping CPU that takes the device's interrupts and posts them."""
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from nfvlab.apicv import waiting
 from nfvlab.apicv.accounting import Routes
@@ -38,7 +38,8 @@ def _growing(one: np.ndarray, rate: float, vary: float) -> np.ndarray:
     drift = drift if abs(drift) > 1e-9 * one[0] else 1e-9 * one[0]
     sigma = np.sqrt(variance * n)
     z = drift * n / sigma
-    mean = sigma * norm.pdf(z) + drift * n * norm.cdf(z) + variance / (2 * drift) * (2 * norm.cdf(z) - 1)
+    density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    mean = sigma * density + drift * n * ndtr(z) + variance / (2 * drift) * (2 * ndtr(z) - 1)
     mean = np.maximum(mean, 0.0) * min(load, 1.0) ** 2
     spread = np.minimum(mean**2, variance * n)
     return waiting.mixture(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from nfvlab.apicv.registers import vectors
-from nfvlab.apicv.vapic import Outcome, VirtualApic
+from nfvlab.apicv.vapic import MemoryDescriptor, Outcome, VirtualApic
 from nfvlab.apicv.vapic_outcome import Kind
 from nfvlab.stepper import Step, Stepper
 
@@ -22,8 +22,9 @@ def walk(title: str, vapic: VirtualApic, operations: Iterable[tuple[str, tuple]]
             raise ValueError(
                 f"{name!r} is no operation of the virtual APIC: see nfvlab.apicv.vapic.VirtualApic"
             )
+        called = _called(name, arguments)
         outcome = operation(*arguments)
-        steps.append(Step(_called(name, arguments), _in_words(outcome), outcome.why, registers(vapic)))
+        steps.append(Step(called, _in_words(outcome), outcome.why, registers(vapic)))
     return Stepper(title, steps)
 
 
@@ -54,8 +55,16 @@ def _listed(bits: int) -> str:
 
 def _called(name: str, arguments: tuple) -> str:
     words = name.upper().replace("_", " ") if name in ("sti", "cli", "hlt", "iret", "mov_ss") else name
-    shown = ", ".join(f"{value:02X}H" if isinstance(value, int) else str(value) for value in arguments)
+    shown = ", ".join(map(_argument, arguments))
     return f"{words.replace('_', ' ')} {shown}".strip()
+
+
+def _argument(value: object) -> str:
+    if isinstance(value, bool):
+        return f"with IF = {_YES[value]}"
+    if isinstance(value, MemoryDescriptor):
+        return f"PIR {_listed(value.pir)}, ON {_YES[value.on]}, SN {_YES[value.sn]}"
+    return f"{value:02X}H" if isinstance(value, int) else str(value)
 
 
 def _in_words(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ from nfvlab import units
 from nfvlab.apicv import worth as machine
 from nfvlab.apicv.analytic import analyze
 from nfvlab.apicv.params import MODES, Params
+from nfvlab.apicv.race import Demonstration
 from nfvlab.apicv.simulation import EXIT_KINDS, Samples, simulate
 from nfvlab.glossary import Table
 from nfvlab.paths import data_file
@@ -111,6 +112,33 @@ def gain_table(frame: "DataFrame", knob: str) -> "DataFrame":
     shown.index = [units.human(knob, value) for value in shown.index]
     shown.columns = [units.human("interrupts_per_s", value) for value in shown.columns]
     return shown.rename_axis(index=knob)
+
+
+def races(proved: Demonstration) -> Table:
+    """Versions of the descriptor's protocol: whether an interrupt can be lost, states tried, steps to the loss, why."""
+    rows = []
+    for row in proved.rows():
+        _, _, how = row["verdict"].partition(" is lost: ")
+        verdict = f"lost: {how}" if how else row["verdict"]
+        steps = row["steps to the loss"]
+        rows.append(
+            {
+                "version": row["version"],
+                "verdict": verdict,
+                "states": f"{row['states']:,}",
+                "steps": "" if steps is None else str(steps),
+                "because": row["because"],
+            }
+        )
+    return Table(f"Tried: {proved.title}", rows)
+
+
+def worth(p: Params) -> "DataFrame":
+    """A timer interrupt through the state machine: stages without and with APICv, and the cycles saved, in words."""
+    frame = machine.worth(p)
+    return frame.assign(saved=[_cycles(value) for value in frame["saved_cycles"]]).drop(
+        columns="saved_cycles"
+    )
 
 
 def worth_beside_published(host: str = "skylake-sp.toml") -> Table:

@@ -1,8 +1,10 @@
 """The live picture of interrupt delivery: exits and cycles by mode, and the tail of the latencies."""
 
-from nfvlab.apicv.analytic import Theory
+from nfvlab.apicv.analytic import Theory, analyze
 from nfvlab.apicv.params import Params
+from nfvlab.apicv.scenarios import SCENARIOS
 from nfvlab.apicv.simulation import Samples
+from nfvlab.figures import Figure
 from nfvlab.realtime.figures import Ways
 
 SHOWN = ("latency_ns", "cost_cycles", "exits_ratio")
@@ -30,4 +32,9 @@ class Live(Ways):
         return path != "away_ns" or p.away_frac > 0
 
 
-__all__ = ["Live"]
+def figure(p: Params, theory: Theory | None = None, samples: Samples | None = None) -> Figure:
+    """The live picture, still."""
+    return Live(p).still(p, theory or analyze(p), samples)
+
+
+__all__ = ["SCENARIOS", "Live", "figure"]
