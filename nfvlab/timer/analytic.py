@@ -146,11 +146,10 @@ def _early(p: Params, way: Way, found, point: float) -> tuple[np.ndarray, np.nda
         return np.zeros(1), np.ones(1)
     values, fracs = np.zeros(1), np.ones(1)
     if way.early:
-        back = late.total(p, found[-2].until)
-        guest = Stages({"return": 1})
-        again = late.total(
-            p, way.host + Stages(deliver=1) + guest
-        )  # from one expiry's exit to the next entry
+        entry = Stages(entry=1)  # the field is written, and loaded, as it begins
+        back = late.total(p, found[-2].until - entry)
+        own = Stages({"deliver": 1, "return": 1})
+        again = late.total(p, way.host + own - entry)  # from one expiry to the next writing
         think = p.think_ns / p.cycle_ns
         values, fracs = early_cycles(
             p.timer_shift,

@@ -16,6 +16,7 @@ from nfvlab.timer.params import Params
 from nfvlab.timer.rounds import Stages, Way, armed, cost_cycles
 
 _NEVER = 1e-30  # a rate per cycle, below which squares of chances are no numbers
+_SURE = 1 - 1e-12  # a weight that leaves the other exponential a mean
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def fitted(mean: float, square: float) -> tuple[float, tuple[tuple[float, float]
     """(shift, parts) of a delay with these two moments: two exponentials, or one that is shifted if it varies less."""
     ratio = square / mean**2 - 1 if mean > 0 else 1.0
     if ratio >= 1 + 1e-9:
-        share = 0.5 * (1 + math.sqrt((ratio - 1) / (ratio + 1)))
+        share = min(0.5 * (1 + math.sqrt((ratio - 1) / (ratio + 1))), _SURE)
         return 0.0, ((share, mean / (2 * share)), (1 - share, mean / (2 * (1 - share))))
     spread = mean * math.sqrt(max(ratio, 0.0))
     return mean - spread, ((1.0, spread),)

@@ -18,6 +18,7 @@ from nfvlab.timer.rounds import Stages, Way, cost_cycles
 CELLS = 1024
 _DEEP = 22.0  # the largest mean, so many times over, is passed with 3e-10
 _WIDER = 6.0  # standard deviations on top
+_NOTHING = 1e-12  # cycles: what varies by less is fixed
 _STILL = 1e-3  # cycles: the step where nothing varies
 _HARMONICS = np.exp(-2j * np.pi * np.arange(CELLS // 2 + 1) / CELLS)
 
@@ -61,7 +62,7 @@ def total(p: Params, stages: Stages) -> Sum:
     parts = [
         (p.spread_frac * getattr(p, f"{name}_cycles"), count) for name, count in stages.items() if count > 0
     ]
-    varying = np.array([part for part in parts if part[0] > 0]).reshape(-1, 2)
+    varying = np.array([part for part in parts if part[0] > _NOTHING]).reshape(-1, 2)
     return Sum((1 - p.spread_frac) * cost_cycles(p, stages), varying[:, 0], varying[:, 1])
 
 

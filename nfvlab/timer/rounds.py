@@ -80,9 +80,18 @@ def until_armed(p: Params, timer: int) -> Stages:
     return Counter(exit=1, msr=1) + Counter(["hv_arm" if armed(p, timer) else "hrtimer_arm"])
 
 
-def _loop(p: Params, timer: int) -> Stages:
-    """The loop around an exit of the deadline's WRMSR or of the preemption timer, unless on the fast path."""
-    return Counter() if p.fastpath and p.apicv and armed(p, timer) else Counter(loop=1)
+def _write_loop(p: Params, timer: int, *, past: bool) -> Stages:
+    """The loop around the deadline's WRMSR, unless on the fast path: wherever KVM may use the preemption timer.
+
+    An interrupt that is due already makes a request without APICv, which ends the fast path (kvm_vcpu_exit_request).
+    """
+    fast = p.fastpath and timer == HARDWARE and not refused(p) and (p.apicv or not past)
+    return Counter() if fast else Counter(loop=1)
+
+
+def _expiry_loop(p: Params) -> Stages:
+    """The loop around the preemption timer's exit, unless on the fast path, which without APICv a request ends."""
+    return Counter() if p.fastpath and p.apicv else Counter(loop=1)
 
 
 def _injection(p: Params) -> Stages:
@@ -104,7 +113,8 @@ def _woken(p: Params) -> tuple[Stages, int]:
 def ways(p: Params, timer: int) -> tuple[Way, ...]:
     """All ways of a round, in the order of T."""
     end, more = end_of_interrupt(p)
-    set_up, loop, seen = until_armed(p, timer), _loop(p, timer), _injection(p)
+    set_up, seen = until_armed(p, timer), _injection(p)
+    loop = _write_loop(p, timer, past=False)
     back = set_up + loop + Counter(entry=1)
     irq, switches = _woken(p)
     entered = Counter(entry=1, deliver=1)
@@ -117,22 +127,29 @@ def ways(p: Params, timer: int) -> tuple[Way, ...]:
         look = path if before is None else before + path
         return Way(name, until, before is not None, look, entered, host, exits=exits + more, **more_of_it)
 
-    past = way("past", set_up, loop + seen, set_up, exits=1)
+    past = way("past", set_up, _write_loop(p, timer, past=True) + seen, set_up, exits=1)
     if hardware:
-        expiry = Counter(exit=1, hv_expire=1) + loop + seen
+        expiry = Counter(exit=1, hv_expire=1) + _expiry_loop(p) + seen
         entering = [way("entering", back, expiry, back, exits=2, hardware=True)]
     else:
         within = set_up + loop
         entering = [
             way("arming", within, irq + seen, within, exits=1, switches=switches),
-            way("entering", back, Counter(exit=1) + irq + loop + seen, back, exits=2, switches=switches),
+            way(
+                "entering",
+                back,
+                Counter(exit=1) + irq + Counter(loop=1) + seen,
+                back,
+                exits=2,
+                switches=switches,
+            ),
         ]
     if p.halting:
         return (past, *entering, *_halted(p, hardware, back, seen, way))
     if hardware:
         last = way("running", None, expiry, exits=2, hardware=True, met="guest")
     else:
-        path = Counter(exit=1) + irq + loop + seen
+        path = Counter(exit=1) + irq + Counter(loop=1) + seen
         last = way("running", None, path, exits=2, switches=switches, met="guest")
     return (past, *entering, last)
 
