@@ -10,6 +10,14 @@ EXITS = {
     "PREEMPTION_TIMER": [900, 1100],
     "EPT_MISCONFIG": [16_380],
 }
+#: Exits of a host that emulates the APIC, and its MSR accesses (EOI writes of x2APIC), in a run of 2 s: invented.
+EMULATED = {
+    "MSR_WRITE": [1040 + 7 * (k % 23) for k in range(2400)],
+    "EXTERNAL_INTERRUPT": [820 + 9 * (k % 17) for k in range(600)],
+    "INTERRUPT_WINDOW": [760 + 5 * (k % 19) for k in range(150)],
+    "HLT": [310_000 + 900 * (k % 40) for k in range(900)],
+}
+EOIS = {"0x80b:W": [640 + 4 * (k % 11) for k in range(2400)]}
 TITLES = {"vmexit": "VM-EXIT", "mmio": "MMIO Access", "ioport": "IO Port Access", "msr": "MSR Access"}
 
 

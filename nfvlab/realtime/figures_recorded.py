@@ -80,10 +80,10 @@ def _check(records: Mapping[str, Recorded], theory: Any, names: Sequence[str]) -
 
 def _draw(axes: Any, label: str, record: Recorded, colour: str, confidence: float) -> tuple[float, float]:
     """One record's band and steps; the first and last latency that they need."""
-    step = float(np.median(record.high_ns - record.low_ns))
     ends = np.unique(np.concatenate([record.low_ns, record.high_ns]))
     ends = ends[np.isfinite(ends) & (ends > 0)]
-    start = max(record.smallest_ns, 0.5 * min(step, ends[0]))
+    above_zero = record.low_ns[record.low_ns > 0]  # a bucket from 0 on has no beginning on this axis
+    start = record.smallest_ns or 0.5 * float(above_zero.min() if above_zero.size else ends[0])
     last = float(ends[-1])
     at = np.concatenate([[start], _thinned(ends[ends > start]), [100 * last]])
     low, high = record.band(at, confidence=confidence)
@@ -145,17 +145,8 @@ def _say_where_it_ends(axes: Any, records: Mapping[str, Recorded], confidence: f
     for rarest, k in lines.items():
         axes.axhline(rarest, color=COLOURS[k % len(COLOURS)], lw=1.0, ls=":", zorder=1)
     words = f"nothing is known beyond: {_one_in(min(lines), None)} (3/n)"
-    axes.annotate(
-        words,
-        (1.0, min(lines)),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(-4, -4),
-        textcoords="offset points",
-        va="top",
-        ha="right",
-        fontsize=8.5,
-        color=house.INK,
-    )
+    how = {"xycoords": axes.get_yaxis_transform(), "xytext": (-4, -4), "va": "top", "ha": "right"}
+    house.direct_label(axes, 1.0, min(lines), words, fontsize=8.5, zorder=6, **how)
 
 
 def _alt(

@@ -139,6 +139,18 @@ def beyond(
     return Implied(bounds=bounds, assumed=assumed, untold=untold, source="a guest")
 
 
+def survival(curve_ns: np.ndarray, shares: np.ndarray) -> Callable[[float], float]:
+    """P(latency > x_ns) of a theory's curve, for `beyond`: all before it begins, none after its last point.
+
+    What is left at the last point is left out: a mean is too low by as much of it as comes later.
+    """
+    if len(curve_ns) != len(shares) or not len(shares) or np.any(np.diff(curve_ns) < 0):
+        raise ValueError(
+            "curve_ns must rise, with a share for each: give theory.curve_ns, theory.curve_high[k]"
+        )
+    return lambda x_ns: float(np.interp(x_ns, curve_ns, shares, left=1.0, right=0.0))
+
+
 def _difference(one: Interval, other: Interval) -> Interval:
     low = one.low - other.high if math.isfinite(other.high) else -math.inf
     return Interval(low, one.high - other.low)

@@ -246,6 +246,8 @@ def test_the_format_samples_are_what_the_writer_writes():
     made = report() + report({"0xfee000b0:W": [2100, 1900], "0xfebc1000:R": [8000]}, event="mmio", lost=2)
     assert (RECORDINGS / "exits_and_mmio.txt").read_text() == made
     assert (RECORDINGS / "exits_3_13.txt").read_text() == samples.report(since="v3.13", vcpu=1)
+    made = report(samples.EMULATED) + report(samples.EOIS, event="msr")
+    assert (RECORDINGS / "exits_and_msr.txt").read_text() == made
     for path in RECORDINGS.iterdir():
         frame, meta = read_perf_kvm_stat(path)
         assert meta.path == str(path) and frame["samples_count"].sum() == sum(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nfvlab.readers.kvm_unit_tests import read_kvm_unit_tests
-from nfvlab.realtime.implied_guest import beyond, cases, cases_of, deadline_latencies
+from nfvlab.realtime.implied_guest import beyond, cases, cases_of, deadline_latencies, survival
 from nfvlab.realtime.recorded import Recorded
 from nfvlab.timer.calibrate import SKYLAKE, unit_test_rows
 
@@ -94,6 +94,17 @@ def test_what_is_beyond_a_model_lies_in_the_bounds_as_often_as_they_say(kind):
 
 def _survival(x_ns: float) -> float:
     return math.exp(-x_ns / RATE_NS)
+
+
+def test_a_theorys_curve_is_a_model():
+    x = np.geomspace(1.0, 1e5, 2000)
+    sf = survival(x, np.exp(-x / RATE_NS))
+    assert sf(0.5) == 1 and sf(2e5) == 0 and sf(RATE_NS) == pytest.approx(math.exp(-1), rel=1e-4)
+    measured = Recorded(np.array([WAKE_NS + RATE_NS]), np.array([WAKE_NS + RATE_NS + 1]), np.array([1000]))
+    mean = beyond(measured, sf).bounds["mean_ns"]
+    assert mean.low <= WAKE_NS <= mean.high and mean.high - mean.low < 100
+    with pytest.raises(ValueError, match="must rise"):
+        survival(x[::-1], x)
 
 
 def test_a_mean_that_is_not_finite_leaves_the_medians():
