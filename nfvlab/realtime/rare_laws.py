@@ -7,6 +7,7 @@ lognormal and Pareto laws are not, and have no exponential moment: their sums be
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import logsumexp
@@ -42,23 +43,23 @@ class Mixed:
     @property
     def mean(self) -> float:
         """E[X]."""
-        weights, shifts, shapes, scales = self._columns()
+        weights, shifts, shapes, scales = self._columns
         return float(weights @ (shifts + shapes * scales)) if weights.size else 0.0
 
     @property
     def least(self) -> float:
         """The lower end of the law."""
-        return float(self._columns()[1].min())
+        return float(self._columns[1].min())
 
     @property
     def most(self) -> float:
         """The upper end of the law."""
-        return float("inf") if np.isfinite(self.pole) else float(self._columns()[1].max())
+        return float("inf") if np.isfinite(self.pole) else float(self._columns[1].max())
 
     @property
     def pole(self) -> float:
         """Where E[exp(theta X)] becomes infinite."""
-        widest = float(self._columns()[3].max())
+        widest = float(self._columns[3].max())
         return 1 / widest if widest > 0 else float("inf")
 
     def log_moment(self, theta: float) -> float:
@@ -67,14 +68,14 @@ class Mixed:
 
     def twisted(self, theta: float) -> "Mixed":
         """The law with density proportional to exp(theta x) times this one's."""
-        _, shifts, shapes, scales = self._columns()
+        _, shifts, shapes, scales = self._columns
         logs = self._log_weights(theta)
         made = (np.exp(logs - logsumexp(logs)), shifts, shapes, scales / (1 - theta * scales))
         return Mixed(*(tuple(column.tolist()) for column in made))
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """n independent times."""
-        weights, shifts, shapes, scales = self._columns()
+        weights, shifts, shapes, scales = self._columns
         if weights.size == 1:
             return shifts[0] + (
                 scales[0] * rng.standard_gamma(shapes[0], n) if scales[0] > 0 else np.zeros(n)
@@ -89,9 +90,10 @@ class Mixed:
         """Logarithms of the components' shares of E[exp(theta X)]."""
         if not theta < self.pole:
             raise ValueError(f"theta = {theta}: must be below {self.pole}, where the moment becomes infinite")
-        weights, shifts, shapes, scales = self._columns()
+        weights, shifts, shapes, scales = self._columns
         return np.log(weights) + theta * shifts - shapes * np.log1p(-theta * scales)
 
+    @cached_property
     def _columns(self) -> tuple[np.ndarray, ...]:
         """Weights (summing to 1), shifts, shapes, scales of the components that have weight."""
         weights, *others = (

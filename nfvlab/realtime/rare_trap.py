@@ -63,6 +63,11 @@ class Trap:
         """How far the typical run is from the reference: negative if it is low."""
         return self.typical.value / self.reference.value - 1
 
+    @property
+    def claimed_frac(self) -> float:
+        """The median of the relative errors that the runs claim."""
+        return float(np.median([run.relative_error for run in self.runs]))
+
 
 def shifted_mean(stages, late: float, shifts, *, rng: np.random.Generator, n: int) -> RareEstimate:
     """P(sum of lognormal stages > late) with the mean of stage k's standardised logarithm shifted by shifts[k].

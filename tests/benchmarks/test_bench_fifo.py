@@ -37,7 +37,7 @@ def drawn(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_runs(way, n: int, seed: int) -> np.ndarray:
-    """Mean waits of runs of AT_ONCE jobs, which stay in the processor's cache, each from the backlog of the one before."""
+    """Mean waits of runs of AT_ONCE jobs, which fit the processor's cache, each from the backlog of the last."""
     rng, means, backlog = np.random.default_rng(seed), np.empty(-(-n // AT_ONCE)), 0.0
     gaps, services = np.empty((2, AT_ONCE))
     for k in range(means.size):
