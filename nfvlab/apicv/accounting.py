@@ -34,11 +34,16 @@ class Routes:
         return self.cycles(*names) * self.p.cycle_ns
 
     def time(self, *names: str) -> np.ndarray:
-        """Cumulants of some stages in ns."""
-        each = self.p.cycle_ns
-        return waiting.stages(
-            [getattr(self.p, name + "_cycles") * each for name in names], self.p.spread_frac
-        )
+        """Cumulants of some stages in ns, not to be written to."""
+        if names not in self._times:
+            each = self.p.cycle_ns
+            costs = [getattr(self.p, name + "_cycles") * each for name in names]
+            self._times[names] = waiting.stages(costs, self.p.spread_frac)
+        return self._times[names]
+
+    @cached_property
+    def _times(self) -> dict[tuple[str, ...], np.ndarray]:
+        return {}
 
     @property
     def told(self) -> bool:

@@ -16,6 +16,7 @@ ZERO = np.zeros(3)
 _FLAT = 1e-9  # a deviation below this share of the mean counts as none
 _SLICES = 8
 _STEPS = 500
+_GRID = 100
 
 
 def stages(costs_ns, spread: float) -> np.ndarray:
@@ -106,8 +107,11 @@ def tail(mix: np.ndarray, x_ns: np.ndarray) -> np.ndarray:
         return np.zeros(len(x_ns))
     shift, shape, scale = _gammas(mix)
     y = (np.asarray(x_ns)[:, None] - shift) / scale
-    over = gammaincc(np.maximum(shape, 1e-300), np.maximum(y, 0.0))
-    return np.where(shape > 0, over, y < 0) @ mix[:, 0]
+    far = (y > shape + 40 * np.sqrt(shape) + 40) | (shape <= 0)  # nothing is left there
+    over = (y < 0).astype(float)
+    between = ~far & (y > 0)
+    over[between] = gammaincc(np.broadcast_to(shape, y.shape)[between], y[between])
+    return np.where((y <= 0) & (shape > 0), 1.0, over) @ mix[:, 0]
 
 
 def multiples(mix: np.ndarray, step_ns: float) -> float:
@@ -181,8 +185,10 @@ def queue(service: np.ndarray, rate_per_ns: float) -> np.ndarray:
 def quantile(mix: np.ndarray, tail_frac: float) -> float:
     """The smallest time that is passed with a probability of at most `tail_frac`."""
     low, high = 0.0, float((mix[:, 1] + 60 * np.sqrt(np.maximum(mix[:, 2], 0.0))).max()) + 1.0
-    parts = np.linspace(0.0, 1.0, 13)
-    for _ in range(9):
+    parts = np.linspace(0.0, 1.0, 6)
+    for _ in range(30):
+        if high - low <= 1e-9 * high:
+            break
         x = low + (high - low) * parts
         at = int(np.argmax(tail(mix, x) <= tail_frac))
         low, high = x[max(at - 1, 0)], x[at]
@@ -194,8 +200,8 @@ def curve(mix: np.ndarray, count: int = 80, least: float = 1e-6) -> np.ndarray:
     spread = np.sqrt(np.maximum(mix[:, 2], 0.0))
     low = max(float((mix[:, 1] - 4 * spread).min()), 1e-3)
     high = float((mix[:, 1] + 20 * spread).max()) * 1.01 + 1.0
-    grid = np.geomspace(low, max(high, 2 * low), 200)
+    grid = np.geomspace(low, max(high, 2 * low), _GRID)
     logs = -np.log(np.maximum(tail(mix, grid), 1e-300))
     keep = np.maximum.accumulate(np.minimum(logs, -np.log(least)))
-    height = keep / keep[-1] + np.minimum(1 - np.exp(-keep), 1) + 1e-3 * np.linspace(0, 1, 200)
+    height = keep / keep[-1] + np.minimum(1 - np.exp(-keep), 1) + 1e-3 * np.linspace(0, 1, _GRID)
     return np.interp(np.linspace(height[0], height[-1], count), height, grid)
