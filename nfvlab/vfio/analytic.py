@@ -17,7 +17,7 @@ from nfvlab.vfio.stages import Mode, laws, modes
 from nfvlab.vfio.worst import worst_ns
 
 PANEL_CELLS, PANEL_TAIL = 256, 1e-6
-MOST_CELLS = 1 << 12
+MOST_CELLS = 1 << 13
 _CURVE = 80
 _LOST = (
     1e-8  # what the law above may charge to infinity and still have a mean; far below the tolerance's share
@@ -97,9 +97,10 @@ def tail(p: Params, path: str, *, tail_frac: float = 1e-9, rel: float = 1e-3) ->
     cells = PANEL_CELLS
     while True:
         made = Bounds(p, path, tail_frac, cells).tail(found)
-        if made.rel_width(tail_frac) <= rel or cells >= MOST_CELLS:
+        width = made.rel_width(tail_frac)
+        if width <= rel or cells >= MOST_CELLS:
             return made
-        cells *= 4
+        cells = int(min(MOST_CELLS, cells * max(2.0, 1.1 * width / rel)))
 
 
 def _tails(p: Params) -> list[Tail | None]:

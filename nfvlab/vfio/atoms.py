@@ -131,7 +131,7 @@ class Atoms:
     @property
     def mean_ns(self) -> float:
         """Of what is not missing."""
-        return float(self.at_ns @ self.masses)
+        return float((self.at_ns * self.masses).sum())
 
     def hit(self, rate_per_ns: float, own_ns: float, least: float) -> "Atoms":
         """With hits of a constant time each, in which more may come."""

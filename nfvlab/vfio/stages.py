@@ -194,7 +194,7 @@ def _blocked_here(p: Params, path: str) -> Iterator[Mode]:
         work,
         work_item=_work(p),
         queues=beside_vcpu(p) or worker or (threaded and over_irq(p)),
-        back=(*_back(p, path), *(("switch",) if worker else ())),
+        back=() if over_irq(p) else _back(p, path),
         first=worker or (threaded and over_irq(p)),
     )
 
@@ -211,7 +211,7 @@ def _woken(p: Params, path: str) -> Iterator[Mode]:
 
 
 def _wake(p, flight, work, *, queues, held=(), work_item=(), back=(), first=False) -> Iterator[Mode]:
-    """V idle, or in a job of the load; `back`: to the load and away again, if a thread preempted it before the vCPU.
+    """V idle, or in a job of the load; `back`: to the load, if the IRQ thread preempted it and the next thread waits.
 
     `first`: a thread of the path waits for the load's job, whatever the vCPU thread's priority.
     """
@@ -220,7 +220,7 @@ def _wake(p, flight, work, *, queues, held=(), work_item=(), back=(), first=Fals
     shared = {"flight": flight, "held": held, "work": work_item, **new}
     yield Mode(frac=free, serial=("idle_exit", *work, *RUN), early=("idle_exit",), **shared)
     waits = beside_vcpu(p) or first
-    returned = back if waits and not first else ()
+    returned = back if waits else ()
     yield Mode(
         frac=taken,
         serial=(*work, *returned, *RUN),
