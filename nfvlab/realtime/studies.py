@@ -123,13 +123,19 @@ def _machine(tail_fracs: list[float], rng: np.random.Generator) -> Iterator[Poin
 
 def estimates_table(points: Iterable[Point]) -> Table:
     """One row an event and method: ratio to the truth at each probability, with what each says of itself."""
+    points = list(points)
+    columns = dict.fromkeys((_at(point) for point in sorted(points, key=lambda p: -p.tail_frac)), "")
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for point in points:
-        row = rows.setdefault((point.setting, point.method), {"event": point.setting, "method": point.method})
-        row[f"at {point.tail_frac:.0e}"] = _ratio(point)
+        head = {"event": point.setting, "method": point.method}
+        rows.setdefault((point.setting, point.method), {**head, **columns})[_at(point)] = _ratio(point)
     return Table(
         "Estimate over truth, with its own standard error; ! where one draw decides", list(rows.values())
     )
+
+
+def _at(point: Point) -> str:
+    return f"at {point.tail_frac:.0e}"
 
 
 def _ratio(point: Point) -> str:
