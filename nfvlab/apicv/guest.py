@@ -23,7 +23,7 @@ class Guest:
     ):
         self.p, self.world, self.ledger, self.refill = p, world, world.ledger, refill
         self.arrived, self.latency = arrived, latency
-        self.delivered = 0
+        self.delivered = self.merged = 0  # interrupts delivered; arrivals that went with another one
         self.pieces: deque[list] = deque()
         hz = p.tsc_hz / 1e9
         self.handler, self.poll = p.handler_ns * hz, p.halt_poll_ns * hz
@@ -74,6 +74,7 @@ class Guest:
         for number in taken:
             self.latency[number] = world.now - self.arrived[number]
         self.delivered += 1
+        self.merged += len(taken) - 1
         self.pieces.extend(self._handler())
         if self.refill:
             self._request(vector)

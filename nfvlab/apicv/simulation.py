@@ -54,7 +54,7 @@ class Samples(replications.Samples):
     def least_deviation(self, name: str) -> float:
         """A count of whole interrupts is uncertain by one at each end of the measured time."""
         field = name.partition("[")[0]
-        return 0.5 / MEASURED if field in ("coalesced_frac", "notifications_ratio") else 0.0
+        return 0.5 / MEASURED if field == "notifications_ratio" else 0.0
 
 
 EXIT_KINDS = ("external interrupt", "interrupt window", "WRMSR", "virtualized EOI")
@@ -105,9 +105,10 @@ def run(p: Params, kind: type, arrivals: tuple[np.ndarray, np.ndarray], rng: np.
     guest.start()
     _until(guest, lambda: world.now >= times[WARM_UP])
     ledger.clear()
-    begin, before = world.now, guest.delivered
+    begin, before, merged = world.now, guest.delivered, guest.merged
     _until(guest, lambda: world.now >= times[-1])
-    measured = _measured(p, ledger, world.now - begin, guest.delivered - before)
+    counted = guest.delivered - before, guest.merged - merged
+    measured = _measured(ledger, world.now - begin, *counted)
     _until(guest, lambda: not any(map(math.isnan, latency)))
     each = np.array(latency[WARM_UP:]) / p.tsc_hz * 1e9
     return {**measured, "latency_ns": each.mean(), "latency_p99_ns": np.quantile(each, 0.99), "each": each}
@@ -122,7 +123,7 @@ def _until(guest: Guest, reached) -> None:
         pass
 
 
-def _measured(p: Params, ledger: Ledger, cycles: float, delivered: int) -> dict:
+def _measured(ledger: Ledger, cycles: float, delivered: int, merged: int) -> dict:
     if not delivered:
         nothing = dict.fromkeys(OUTPUTS, math.nan)
         return {**nothing, "cpu_frac": 0.0, "exits": np.full(len(EXIT_KINDS), math.nan)}
@@ -130,8 +131,9 @@ def _measured(p: Params, ledger: Ledger, cycles: float, delivered: int) -> dict:
         "exits_ratio": ledger.exits.total() / delivered,
         "halts_ratio": ledger.halts / delivered,
         "cost_cycles": ledger.cost / delivered,
-        "coalesced_frac": max(0.0, 1 - delivered / MEASURED),
-        "notifications_ratio": ledger.notifications / MEASURED,
+        "coalesced_frac": merged / (delivered + merged),
+        "notifications_ratio": ledger.notifications
+        / (MEASURED - 1),  # arrivals between the first and the last
         "cpu_frac": sum(ledger.vcpu_cpu.values()) / cycles,
         "exits": np.array([ledger.exits[kind] / delivered for kind in EXIT_KINDS]),
     }
