@@ -174,7 +174,8 @@ def _tails(axes: Any, case: Case) -> None:
     fit, known = case.extrapolated, largest_tail(0, case.extrapolated.n)
     low = float(np.median(case.values_ns))
     high = 4 * case.exact if case.ratio < 1 else 40 * fit.value  # room for a label
-    x = np.unique(np.append(np.geomspace(low, high, 600), case.exact * (1 + np.array([-1e-9, 1e-9]))))
+    corners = case.exact * (1 - 1e-9), case.exact * (1 + 1e-9), fit.value
+    x = np.unique(np.append(np.geomspace(low, high, 600), corners))
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(0.5 * fit.tail_frac, 1.0))
     axes.grid(True, axis="x")
     axes.axhspan(0.5 * fit.tail_frac, known, color=house.FAINT, alpha=0.13, lw=0)

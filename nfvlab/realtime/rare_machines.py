@@ -5,6 +5,11 @@ For the first the answer is known. The work of M/G/1 passes x before the server 
 of ballot theorems in the theory of queues, Proc. Symp. Congestion Theory, Chapel Hill 1965 (in the form of S. Asmussen,
 Applied Probability and Queues, 2nd ed., Springer 2003, chapter X), where W's density is the arrival rate times
 P(W <= x) - P(W + S <= x).
+
+Splitting does this badly where services have a tail that falls slower than twice the rate at which waits do (by
+exp(-r x) with r < 2 theta, theta the `decay_rate` of rare_walk): a few long services jump over many levels at once and
+carry much of the probability. No choice of levels mends it; the largest weight shows it. Waits have Siegmund's change
+of measure, which does not mind.
 """
 
 from collections.abc import Callable, Iterable, Sequence

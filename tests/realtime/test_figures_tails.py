@@ -85,7 +85,7 @@ def test_both_ways_of_being_wrong_are_drawn(cases):
     for axes, case in zip(drawn.axes, cases, strict=True):
         x, fitted = axes.lines[1].get_data()  # the dashes pass through what the fit says
         says = np.exp(np.interp(np.log(case.extrapolated.value), np.log(x), np.log(fitted)))
-        assert says == pytest.approx(case.extrapolated.tail_frac, rel=0.2)
+        assert says == pytest.approx(case.extrapolated.tail_frac, rel=1e-6)
         threshold = fitted[0]  # ends at the threshold, where the fitted peaks are
         assert threshold == pytest.approx((case.values_ns > x[0]).mean(), rel=0.1)
     assert "true is 1.01 ms" in drawn.alt and png(drawn)
