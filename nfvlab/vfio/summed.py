@@ -9,6 +9,7 @@ from nfvlab.realtime.lattice import Bounded, on_lattice, short_step
 from nfvlab.realtime.laws import Exponential, Law
 
 _TILTS = np.linspace(0.05, 0.99, 40)
+_SHORTEST_NS = 1e-200  # below it a tilt would not be a number
 
 
 @functools.lru_cache(maxsize=512)
@@ -28,7 +29,7 @@ def end_ns(parts: tuple[Law, ...], tail_frac: float) -> float:
     others = sum(law.max_ns - law.origin_ns for law in parts if not isinstance(law, Exponential))
     if not means.size:
         return others
-    tilts = _TILTS / means.max()
+    tilts = _TILTS / max(means.max(), _SHORTEST_NS)
     return others + float(
         ((-np.log1p(-np.outer(tilts, means)).sum(axis=1) - math.log(tail_frac)) / tilts).min()
     )
