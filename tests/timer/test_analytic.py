@@ -128,6 +128,13 @@ def test_the_fast_path_spares_two_loops_and_only_the_preemption_timer_has_it():
     assert slow.cost_cycles[HRTIMER] == fast.cost_cycles[HRTIMER]
 
 
+def test_without_apicv_only_arming_is_on_the_fast_path():
+    p = FINE.replace(apicv=False)
+    slow, fast = analyze(p), analyze(p.replace(fastpath=True))
+    assert slow.cost_cycles[HARDWARE] - fast.cost_cycles[HARDWARE] == pytest.approx(p.loop_cycles)
+    assert slow.latency_ns == pytest.approx(fast.latency_ns)
+
+
 def test_a_softirq_costs_two_switches():
     hard, soft = analyze(BUSY), analyze(BUSY.replace(softirq=True))
     late = (soft.latency_ns[HRTIMER] - hard.latency_ns[HRTIMER]) / BUSY.cycle_ns
