@@ -18,6 +18,7 @@ from nfvlab.timer.tails import Part
 
 _NEVER = 1e-9
 _CURVE = 96
+_NOISES = Stages(exit=1, loop=1, entry=1)  # of noise that comes while the guest runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class _Side:
 
     ways: tuple[Way, ...]
     fracs: np.ndarray
-    saved: np.ndarray  # exits per round that noise on the CPU has made already
+    saved: np.ndarray  # exits per round, with loop and entry, that noise on the CPU has made already
     advance: float
     parts: tuple[Part, ...]
 
@@ -84,7 +85,8 @@ def analyze(p: Params) -> Theory:
         exits_ratio=tuple(side.mean([w.exits for w in side.ways]) - side.saved.sum() for side in sides),
         switches_ratio=tuple(side.mean([w.switches for w in side.ways]) for side in sides),
         cost_cycles=tuple(
-            side.mean([cost_cycles(p, w.host) for w in side.ways]) - side.saved.sum() * p.exit_cycles
+            side.mean([cost_cycles(p, w.host) for w in side.ways])
+            - side.saved.sum() * cost_cycles(p, _NOISES)
             for side in sides
         ),
         wait_ns=tuple(p.cycle_ns * sum(part.frac * part.wait for part in side.parts) for side in sides),

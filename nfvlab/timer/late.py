@@ -8,9 +8,9 @@ lattice-Poisson algorithm), so a law costs one FFT. Times in cycles.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtr
 
 from nfvlab.timer.params import Params
 from nfvlab.timer.rounds import Stages, Way, cost_cycles
@@ -141,16 +141,30 @@ def then(first: Lattice, after: Sum) -> Lattice:
 
 
 def fractions(p: Params, ways: Sequence[Way], point: float) -> np.ndarray:
-    """Share of the rounds that go each way if T is `point` cycles after the round's begin; sums of stages as normal."""
-    ended = []
-    for way in ways:
-        if way.until is None:
-            ended.append(1.0)
-            continue
-        until = total(p, way.until)
-        over = until.mean + way.pause_ns / p.cycle_ns - point
-        ended.append(float(ndtr(over / until.variance**0.5)) if until.variance > 0 else float(over >= 0))
+    """Share of the rounds that go each way if T is `point` cycles after the round's begin."""
+    ended = [
+        1.0
+        if way.until is None
+        else _longer(p, tuple(sorted(way.until.items())), point - way.pause_ns / p.cycle_ns)
+        for way in ways
+    ]
     return np.diff(np.maximum.accumulate(ended), prepend=0.0)
+
+
+def _longer(p: Params, stages: tuple[tuple[str, int], ...], cycles: float) -> float:
+    """Probability that these stages take so many cycles or longer."""
+    until = total(p, Stages(dict(stages)))
+    if cycles <= until.fixed:
+        return 1.0
+    if cycles > until.fixed + until.reach:
+        return 0.0
+    return float(_law(p, stages).sf(np.array(cycles)))
+
+
+@lru_cache(maxsize=32)
+def _law(p: Params, stages: tuple[tuple[str, int], ...]) -> Lattice:
+    """The law of these stages' sum."""
+    return look(total(p, Stages(dict(stages))), (np.zeros(1), np.ones(1)), 0.0)
 
 
 __all__ = ["CELLS", "Lattice", "Sum", "fractions", "look", "mean_early", "spun", "then", "total"]

@@ -127,7 +127,9 @@ def ways(p: Params, timer: int) -> tuple[Way, ...]:
         look = path if before is None else before + path
         return Way(name, until, before is not None, look, entered, host, exits=exits + more, **more_of_it)
 
-    past = way("past", set_up, _write_loop(p, timer, past=True) + seen, set_up, exits=1)
+    written = Counter(exit=1, msr=1)  # KVM reads the clock then; an hrtimer that would be past is not started
+    so_far = set_up if hardware else written
+    past = way("past", written, _write_loop(p, timer, past=True) + seen, so_far, exits=1)
     if hardware:
         expiry = Counter(exit=1, hv_expire=1) + _expiry_loop(p) + seen
         entering = [way("entering", back, expiry, back, exits=2, hardware=True)]
@@ -157,14 +159,19 @@ def ways(p: Params, timer: int) -> tuple[Way, ...]:
 def _halted(p: Params, hardware: bool, back: Stages, seen: Stages, way) -> list[Way]:
     """The ways of a guest that halts as soon as it runs again; it has an hrtimer in any case."""
     irq, switches = _woken(p)
-    halt = Counter(exit=1, halt=1) + Counter(hrtimer_arm=int(hardware))
+    halted = Counter(exit=1, halt=1)
+    halt = halted + Counter(hrtimer_arm=int(hardware))
     asleep, resumed = back + halt, Counter(loop=1) + seen
     wake = Counter(hrtimer_irq=1, wake=1, switch=2 if p.softirq else 1)
     slept = 2 + p.softirq  # to idle; to the softirq's thread; to the vCPU's
-    seen_late = (Counter(), 0) if hardware else (irq, switches)  # switching timers finds it past
-    found = [
-        way("halting", asleep, seen_late[0] + resumed, asleep, exits=2, switches=seen_late[1]),
-    ]
+    woken = {"exits": 2, "switches": switches}
+    if hardware:  # the clock is read before the hrtimer is started
+        found = [
+            way("halting", back + halted, resumed, back + halted, exits=2),
+            way("switching", asleep, irq + resumed, asleep, **woken),
+        ]
+    else:
+        found = [way("halting", asleep, irq + resumed, asleep, **woken)]
     if p.halt_poll_ns > 0:
         polled = way(
             "polling", asleep, irq + resumed, exits=2, switches=switches, pause_ns=p.halt_poll_ns, met="host"
