@@ -74,7 +74,7 @@ def sleep(m, rng):
     """The thread sleeps until the alarm wakes it."""
     m.switches += 2
     spend(m, rng, SWITCH)
-    if not rings(m) and not wait_until(m, rng, float(m.rings_at - m.base), IDLE):
+    if not rings(m) and not wait_until(m, rng, float(m.rings_at - m.origin), IDLE):
         spend(m, rng, IDLE_EXIT)
     m.rings_at = NONE
     spend(m, rng, ALARM)
@@ -89,7 +89,7 @@ def sleep(m, rng):
 def await_alarm(m, rng):
     """Poll for the alarm, then sleep until it rings."""
     if not rings(m) and m.poll_for > 0:
-        rings_at = float(m.rings_at - m.base)
+        rings_at = float(m.rings_at - m.origin)
         wait_until(m, rng, min(rings_at, m.t + m.poll_for), POLL)
     if rings(m):
         take_alarm(m, rng)
@@ -117,7 +117,7 @@ def halt(m, rng):
 def run_to_expiry(m, rng):
     """Run inside until a timer expires: False if the alarm rang while others had the CPU, and was served with them."""
     while True:
-        expiry = m.fires if m.counts_to != NONE else float(m.rings_at - m.base)
+        expiry = m.fires if m.counts_to != NONE else float(m.rings_at - m.origin)
         skip_noise(m, expiry)
         if m.noise_at >= max(expiry, m.t):
             pass_time(m, max(expiry - m.t, 0.0), INSIDE, INSIDE)
@@ -154,7 +154,7 @@ def run(m, rng):
 def rebase(m):
     """Count the time from the last whole cycle on."""
     whole = np.floor(m.t)
-    m.base += np.int64(whole)
+    m.origin += np.int64(whole)
     m.t -= whole
     m.noise_at -= whole
 
@@ -163,7 +163,7 @@ def rebase(m):
 def play(m, rng):
     """A round: from the write of the deadline to the next. The latency, in outer cycles."""
     rebase(m)
-    seen, part = tsc.scale(m.base, m.ratio)
+    seen, part = tsc.scale(m.origin, m.ratio)
     if set_deadline(m, rng):
         inject(m, rng, ENTRY)
     else:

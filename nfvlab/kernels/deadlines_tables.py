@@ -2,7 +2,7 @@
 
 An inner party (a guest, say) sets itself a deadline. Outside, one of two timers is set for it: the *countdown*, which
 is worked out at each entry and counts inside only, or the *alarm*, which interrupts the CPU wherever it is. Time runs
-in cycles since `BASE`, a whole count of the outer clock, and clocks are read as whole counts: BASE + floor(T).
+in cycles since `origin`, a whole count of the outer clock, and clocks are read as whole counts: origin + floor(t).
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ _INT, _TIME = np.int64, np.float64
 
 MACHINE = np.dtype(
     [
-        # time in cycles since `base`
+        # time in cycles since `origin`
         ("t", _TIME),
         ("noise_at", _TIME),  # the next of others' interrupts, their mean gap and length …
         ("noise_gap", _TIME),
@@ -34,7 +34,7 @@ MACHINE = np.dtype(
         ("fires", _TIME),  # when the countdown is at zero
         ("due", _TIME),  # when the inner clock shows the deadline
         # clocks in whole counts, and what happened
-        ("base", _INT),
+        ("origin", _INT),
         ("deadline", _INT),  # of the inner clock
         ("counts_to", _INT),  # outer clock at which the countdown, or the alarm, is to expire; or NONE
         ("rings_at", _INT),

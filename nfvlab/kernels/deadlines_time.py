@@ -18,7 +18,7 @@ from nfvlab.kernels.jit import jit
 @jit
 def read(m):
     """The outer clock, in whole counts."""
-    return m.base + np.int64(np.floor(m.t))
+    return m.origin + np.int64(np.floor(m.t))
 
 
 @jit
@@ -89,6 +89,7 @@ def skip_noise(m, until):
 def interrupted(m, rng):
     """The inner party is interrupted by others, up to the next entry: the way out, their work, the loop."""
     pass_time(m, draw(m, rng, EXIT), EXIT, NOISE)
+    disturb(m, rng)
     work(m, rng, draw(m, rng, LOOP), LOOP, NOISE)
 
 

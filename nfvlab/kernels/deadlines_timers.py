@@ -64,7 +64,7 @@ def load(m):
         now, x = read(m), m.x
         value = max(m.counts_to - now, 0) >> x
         fires = ((now >> x) + value) << x if value > 0 else now
-        m.fires = fires - m.base
+        m.fires = fires - m.origin
 
 
 @jit

@@ -25,9 +25,12 @@ Decisions, where the mechanism leaves a choice:
   interrupt only. A thread that sleeps costs two switches, one more with softirq; a C-state is left at no cost if
   another interrupt keeps the CPU awake at that time.
 - softirq: in a running thread the hrtimer's interrupt switches to ktimersoftd and back.
-- Noise meets the host anywhere, an entry too, and lengthens what goes on; in the guest it costs exit, loop and entry,
-  which are the noise's, and the field is written anew. An hrtimer that expires meanwhile is served with it, without an
-  exit of its own; a preemption timer that ran out meanwhile exits as soon as the guest is entered.
+- Where nothing varies, a round keeps its phase to the TSC, since the path begins where the preemption timer expired:
+  how early that timer is then differs between replications only.
+- Noise meets the host anywhere, an entry too, and goes first, all of it that comes until there is none. In the guest it
+  costs exit, loop and entry, which are the noise's, and the field is written anew. An hrtimer that expires meanwhile is
+  served with it, without an exit of its own; a preemption timer that ran out meanwhile exits as soon as the guest is
+  entered.
 - Cost is what the host takes, with entries and exits: deliver and return are the guest's own cycles, polling, idling
   and spinning are waits, and noise is others'.
 """
@@ -46,7 +49,8 @@ from nfvlab.timer.params import OUTPUTS, TIMERS, Params
 from nfvlab.timer.scaling import NS_PER_S, GuestClock, time_scale
 
 WARM_UP, MEASURED = 500, 2000
-SETTLED = 30  # relaxation times after which nothing of a noise is left: exp(-30)
+SETTLED = 20  # relaxation times after which nothing of a noise is left: exp(-20)
+MOST_NOISES = 1e5  # in a round: some 3 ms to simulate
 _PHASES = 1 << 40
 _QUANTILES = {"latency_p99_ns": 0.99, "latency_p999_ns": 0.999}
 _COUNTED = ("exits_ratio", "switches_ratio", "hardware_frac")
@@ -142,10 +146,27 @@ ACCOUNTS = tuple(WORDS.get(stage, stage) for stage in tables.STAGES)
 
 
 def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
-    """n independent replications, each with its own generator spawned from `rng`. ValueError for n < 1."""
+    """n independent replications, each with its own generator spawned from `rng`.
+
+    ValueError for n < 1, and where a round would meet too much noise to be followed.
+    """
+    check(p)
     if n < 1:
         raise ValueError(f"n = {n}: there is nothing to simulate; give at least 1 replication")
     return Samples(**replications.replicated(replicate, p, rng, n))
+
+
+def check(p: Params) -> None:
+    """ValueError for rounds in which more noise comes than can be followed one by one."""
+    if not p.noise_per_s:
+        return
+    path = 2 * sum(getattr(p, name) for name in COSTS.values()) / (1 - p.noise_per_s * p.noise_ns / NS_PER_S)
+    expected = (path + 2 * settled_cycles(p)) * p.noise_per_s / p.tsc_hz
+    if expected > MOST_NOISES:
+        raise ValueError(
+            f"noise_per_s = {p.noise_per_s:g}: some {expected:.2g} noises may come in a round, each of which is "
+            f"simulated, {MOST_NOISES:g} at most; lower it, noise_ns or the costs of the stages"
+        )
 
 
 def replicate(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -196,7 +217,7 @@ def machine(p: Params, timer: int, rng: np.random.Generator) -> np.record:
     if p.noise_per_s > 0:
         m.noise_gap, m.noise_length = p.tsc_hz / p.noise_per_s, p.noise_ns * per_ns
         m.noise_at, m.settle = m.noise_gap * rng.standard_exponential(), settled_cycles(p)
-    m.base = rng.integers(_PHASES)
+    m.origin = rng.integers(_PHASES)
     m.advance = {"off": 0, "fixed": round(p.advance_ns), "adaptive": ADVANCE_INIT_NS}[p.advance]
     _set_rules(m, p, timer)
     return m
@@ -231,6 +252,7 @@ def trace_one(p: Params, timer: int | str, *, rng: np.random.Generator) -> list[
     timer : a name of TIMERS or its index, else ValueError. A round of more pieces than `kernels.deadlines_tables` can
     log breaks off.
     """
+    check(p)
     m = machine(p, index_of(timer), rng)
     deadlines.rounds(m, rng, np.empty(WARM_UP))
     m.log_rows = tables.LOG_ROWS
