@@ -69,6 +69,7 @@ FEATURES: tuple[Feature, ...] = (
         "VFIO message-signalled interrupts",
         "What does the path from a device's interrupt to the guest cost, and which shortcut pays?",
         "05_vfio_msi.ipynb",
+        built=True,
     ),
     Feature(
         6,

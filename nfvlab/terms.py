@@ -188,6 +188,17 @@ TERMS: dict[str, tuple[Term, ...]] = {
         Term("VM exit, VM entry", "from the guest to the host, and back", "exit_cycles"),
         Term("spread", "the share of a stage's cost that varies, exponentially", "spread_frac"),
         Term("halt polling", "the host waits a while before a halted vCPU's thread sleeps", "halt_poll_ns"),
+        Term(
+            "eventfd, irqfd", "what a handler signals, and what makes a guest's vector of it", "irqfd_cycles"
+        ),
+        Term(
+            "IRQ thread",
+            "runs an interrupt's handler under PREEMPT_RT, with a priority",
+            "irq_priority_level",
+        ),
+        Term("IRQF_NO_THREAD", "the handler stays in the hard interrupt", "nfvlab.vfio.locks:VARIANTS"),
+        Term("housekeeping CPU", "takes the interrupts that the vCPU's own CPU is spared", "same_cpu"),
+        Term("SMI", "system management interrupt: the firmware stops all CPUs", "smi_per_s"),
     ),
 }
 

@@ -31,4 +31,13 @@ from nfvlab.vfio.params import OUTPUTS, PATHS, Params
 from nfvlab.vfio.scenarios import SCENARIOS
 from nfvlab.vfio.simulation import Samples, simulate
 
-__all__ = ["OUTPUTS", "PATHS", "SCENARIOS", "Params", "Samples", "Theory", "analyze", "simulate"]
+__all__ = ["OUTPUTS", "PATHS", "SCENARIOS", "Params", "Samples", "Theory", "analyze", "figure", "simulate"]
+
+
+def __getattr__(name: str):
+    """`figure` on first use, so that importing the feature imports no matplotlib."""
+    if name == "figure":
+        from nfvlab.vfio.figures import figure
+
+        return figure
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from nfvlab import units
 from nfvlab.vfio import figures_timeline as timeline
 from nfvlab.vfio import paths
 from nfvlab.vfio.analytic import analyze
-from nfvlab.vfio.figures_live import Live, figure
+from nfvlab.vfio.figures import Live, figure
 from nfvlab.vfio.params import PATHS, Params
 from nfvlab.vfio.scenarios import SCENARIOS
 from nfvlab.vfio.simulation import simulate
