@@ -4,7 +4,7 @@ The law below and the law above are made apart, each by moves that can only make
 
 - Stages are rounded down or up on a lattice (`nfvlab.realtime.lattice`); rates and probabilities lie where they are.
 - A job at t = 0 with U to go, against a flight F: the serial part begins at the larger of both. Above, `late` comes on
-  top if U <= F. Below, if U <= F, `early` is saved: the vCPU may be on its way into the guest by then.
+  top if U <= F, or if a job comes in F. Below, if U <= F, `early` is saved: the vCPU may be on its way by then.
 - New jobs come at rate 1 / think while the load thinks, and never in other time. Above, all time counts as thinking,
   but jobs; each job costs its length, two switches, an exit and an entry, in which the next may come; of those in the
   flight the last one counts, as all others have ended by the end of it. Below, they come only during the smallest
@@ -106,7 +106,7 @@ class Bounds:
 
     def _high(self, mode: Mode) -> Iterator[Atoms]:
         serial = (*self._laws(*mode.serial), *mode.work, *mode.extra)
-        if not mode.queues and not mode.left_ns:
+        if not mode.queues and not mode.left_ns and not mode.late:
             yield self._whole(mode.frac, (*self._flight(mode), *serial), True)
             return
         late = (*serial, *self._laws(*mode.late))
@@ -118,7 +118,7 @@ class Bounds:
             asked = (0.0 if mode.after else self.rate) * flight.at_ns
             for came, share in ((False, poisson(0, asked)), (True, -np.expm1(-asked))):
                 if share.any():
-                    yield self._then(mode, flight.weighted(share), serial, step, came)
+                    yield self._then(mode, flight.weighted(share), late if came else serial, step, came)
             return
         ended = np.minimum(flight.at_ns / mode.left_ns, 1.0)
         goes_on = self._later(flight, mode.left_ns) if mode.waits else flight.weighted(1 - ended)

@@ -25,11 +25,11 @@ class Mode:
 
     `held` is what else the flight takes, `work` a work item's wait on V, `extra` what else holds V. A job of the load
     that runs at t = 0 has up to `left_ns` to go (uniform; 0: none runs); the serial part `waits` for its end or
-    preempts it. `late` is more work, at most, if that job ends within the flight; `early` the serial work that is
-    saved, at most, if a job starts within it. `foreign` stages of the serial part would come without the interrupt,
-    too: a preempted vCPU's way back. `queues`: new jobs of the load may come before the vCPU, one at most with `once`;
-    `preempts`: also when it runs. `followed`: a job that comes in the flight surely goes first; `after`: the flight
-    ends with the job at t = 0, so that none comes in it.
+    preempts it. `late` is more work, at most, if that job ends within the flight, or if none ran and one comes in it;
+    `early` the serial work that is saved, at most, if a job starts within it. `foreign` stages of the serial part would
+    come without the interrupt, too: a preempted vCPU's way back. `queues`: new jobs of the load may come before the
+    vCPU, one at most with `once`; `preempts`: also when it runs. `followed`: a job that comes in the flight surely goes
+    first; `after`: the flight ends with the job at t = 0, so that none comes in it.
     """
 
     frac: float
@@ -218,7 +218,10 @@ def _wake(p, flight, work, *, queues, held=(), work_item=(), back=(), first=Fals
     free, taken = _states(p, p.load_frac > 0)
     new = {"queues": queues, "once": queues and not over_vcpu(p) and not first, "preempts": over_vcpu(p)}
     shared = {"flight": flight, "held": held, "work": work_item, **new}
-    yield Mode(frac=free, serial=("idle_exit", *work, *RUN), early=("idle_exit",), **shared)
+    held_up = (
+        () if queues or not p.load_frac else ("switch",)
+    )  # to a job that comes in the flight, or away from one
+    yield Mode(frac=free, serial=("idle_exit", *work, *RUN), early=("idle_exit",), late=held_up, **shared)
     waits = beside_vcpu(p) or first
     returned = back if waits else ()
     yield Mode(
@@ -226,7 +229,7 @@ def _wake(p, flight, work, *, queues, held=(), work_item=(), back=(), first=Fals
         serial=(*work, *returned, *RUN),
         left_ns=p.load_ns,
         waits=waits,
-        late=("idle_exit",),
+        late=(*held_up, "idle_exit"),
         early=returned,
         **shared,
     )

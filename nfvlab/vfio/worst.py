@@ -25,9 +25,7 @@ def _worst(p: Params, mode: Mode, path: str) -> float:
     """All stages at their ends, a whole job before the vCPU, and the work that a job's end within the flight makes."""
     if mode.queues and not mode.once:
         return math.inf
-    parts = [*laws(p, (*mode.flight, *mode.serial)), *mode.held, *mode.work, *mode.extra]
-    if mode.left_ns:
-        parts += laws(p, mode.late)
+    parts = [*laws(p, (*mode.flight, *mode.serial)), *mode.held, *mode.work, *mode.extra, *laws(p, mode.late)]
     if mode.left_ns and mode.waits:
         parts.append(Uniform(width_ns=mode.left_ns))
     if mode.queues:

@@ -20,7 +20,7 @@ from nfvlab.vfio.simulation import simulate
 
 FEATURE = SimpleNamespace(Params=Params, analyze=analyze, simulate=simulate, SCENARIOS=SCENARIOS)
 N = 20_000
-HITS = 200  # SMIs met in N interrupts, at least: a mean that rests on fewer has no normal error
+HITS = 600  # SMIs met in N interrupts, at least: no normal error with few, and 1 % is where a quantile would jump
 CHANCE = 1e-9  # of one point of a curve to be refused although the bounds hold; 20,000 points are looked at
 
 
@@ -86,8 +86,9 @@ def test_the_simulated_tail_lies_within_the_bounds_everywhere(name):
     assert not beyond(seen(SCENARIOS[name]), 11)
 
 
-@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("seed", [*range(100, 120), 241, 288])
 def test_every_claim_holds_anywhere(seed):
+    """In 241 and 288 a load below the vCPU holds it up: what has begun, a switch to it, is not preempted."""
     p = drawn(seed)
     comparison = twin.judge(analyze(p), samples(p, seed))
     assert comparison.ok, comparison
