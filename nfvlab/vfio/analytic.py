@@ -18,7 +18,7 @@ from nfvlab.vfio.worst import worst_ns
 
 PANEL_CELLS, PANEL_TAIL = 256, 1e-6
 MOST_CELLS = 1 << 13
-_CURVE = 80
+_SHARES = np.concatenate([1 - np.geomspace(1e-3, 0.5, 8), np.geomspace(0.3, PANEL_TAIL, 9)])  # drawn, a path
 _LOST = (
     1e-8  # what the law above may charge to infinity and still have a mean; far below the tolerance's share
 )
@@ -144,6 +144,5 @@ def _stopped(p: Params, mean_ns: float) -> float:
 
 def _curve(tails: list[Tail | None]) -> np.ndarray:
     """Where the curves are evaluated: quantiles of all paths, from probability 1 to PANEL_TAIL."""
-    shares = np.geomspace(0.999, PANEL_TAIL, _CURVE // len(PATHS))
-    found = [x for made in tails if made for share in shares for x in made.quantile_ns(share)]
+    found = [x for made in tails if made for share in _SHARES for x in made.quantile_ns(share)]
     return np.unique([x for x in found if math.isfinite(x)])
