@@ -10,6 +10,7 @@ from nfvlab import figures as house
 from nfvlab import units
 from nfvlab.figures import Figure
 from nfvlab.realtime.figures import Ways
+from nfvlab.stats import Estimate
 from nfvlab.vfio import figures_timeline as timeline
 from nfvlab.vfio.analytic import Theory, analyze
 from nfvlab.vfio.params import PATHS, Params
@@ -17,6 +18,7 @@ from nfvlab.vfio.scenarios import SCENARIOS
 from nfvlab.vfio.simulation import Samples
 
 CUTS = 3  # of a row that are labelled
+TILES = 5  # the time of VT-d preempted is that of the slice it is given
 _USED = {  # field: whether a scenario uses it
     "load_ns": lambda p: p.load_frac > 0,
     "load_priority_level": lambda p: p.load_frac > 0,
@@ -29,7 +31,7 @@ _USED = {  # field: whether a scenario uses it
 class Live(Ways):
     """A device's interrupt on six paths to the guest, stage by stage, and the share of interrupts that take longer."""
 
-    size = (9.8, 5.0)
+    size = (9.4, 4.8)
     names = ("mainline", "threaded", "no thread", "VT-d,\nrunning", "VT-d,\nblocked", "VT-d,\npreempted")
     bars = (("latency_ns", "One interrupt, each stage at its mean; from the device's write"),)
     key = "long waits are cut, their length inside · pairs of lines: bounds that hold the truth · thin steps: simulated"
@@ -93,23 +95,47 @@ class Live(Ways):
             _show_lanes(lanes[2 * k : 2 * k + 2], row, k, -gap)
 
     def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
-        """One tile a path: the mean, the bounds of the 99.9 % quantile, and the context switches."""
-        return {name: self._tile(k, theory, samples) for k, name in enumerate(PATHS)}
+        """One tile a path: the mean, the bounds of the 99.9 % quantile, and the switches; a row of them has five."""
+        return {name: self._tile(k, theory, samples) for k, name in enumerate(PATHS[:TILES])}
+
+    def alt(self, p: Params, theory: Theory, samples: Samples | None = None) -> str:
+        """The tiles, and the means of the paths that have none."""
+        rest = (f"{name} {_mean(theory, k)}" for k, name in enumerate(PATHS) if k >= TILES)
+        return f"{super().alt(p, theory, samples).rstrip('.')}; {'; '.join(rest)}."
 
     def _tile(self, k: int, theory: Theory, samples: Samples | None) -> str:
-        mean, *simulated = self.way(k, theory, samples, ("latency_ns",)).split(" · ")
+        mean = _mean(theory, k)
         if mean == "never":
             return mean
-        low, high = (
-            units.human("latency_ns", getattr(theory, f"latency_p999_{side}_ns")[k])
-            for side in ("low", "high")
-        )
+        bounds = _between(theory.latency_p999_low_ns[k], theory.latency_p999_high_ns[k])
         switches = units.human("switches_ratio", theory.switches_ratio[k])
-        return " · ".join([mean, *simulated, f"99.9 %: {low} to {high}", f"{switches} switches"])
+        seen = [f"simulated {_seen(samples.estimate_of('latency_ns', k))}"] if samples is not None else []
+        return " · ".join([mean, *seen, f"99.9 %: {bounds}", f"{switches} switches"])
 
     def relevant(self, p: Params, path: str) -> bool:
         """Leave out what a scenario does not use."""
         return _USED.get(path, lambda _: True)(p)
+
+
+def _mean(theory: Theory, k: int) -> str:
+    mean = theory.latency_ns[k]
+    return units.human("latency_ns", mean) if np.isfinite(mean) else "never"
+
+
+def _between(low: float, high: float) -> str:
+    """Two times, with one unit where it is the same."""
+    first, last = (units.human("latency_ns", value) for value in (low, high))
+    number, unit = first.split(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
+
+
+def _seen(estimate: Estimate) -> str:
+    """A time and its error in one unit."""
+    text = units.human("latency_ns", estimate.value)
+    if not (np.isfinite(estimate.value) and estimate.stderr > 0):
+        return text
+    number, unit = text.split(" ")
+    return f"{number} ± {estimate.stderr * float(number) / estimate.value:.2g} {unit}"
 
 
 def _corners(block: timeline.Block) -> list[tuple[float, float]]:
@@ -131,7 +157,7 @@ def _show_lanes(texts: list, row: list[timeline.Block], k: int, x: float) -> Non
     """V and H where both are at work."""
     two = any(block.middle not in (k, k - 0.36) for block in row)
     for text, name in zip(texts, ("V", "H"), strict=True):
-        text.set(text=name if two else "", x=x, y=k + (-0.15 if name == "V" else 0.17))
+        text.set(text=name if two else "", x=x, y=k + (-0.15 if name == "V" else 0.17), visible=two)
 
 
 def figure(p: Params, theory: Theory | None = None, samples: Samples | None = None) -> Figure:

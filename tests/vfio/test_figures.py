@@ -129,12 +129,20 @@ def test_what_starves_is_said_in_the_picture_the_headline_and_the_words():
     assert "threaded never" in figure(STARVED).alt
 
 
-def test_the_headline_has_mean_bounds_and_switches():
+def test_the_headline_has_mean_bounds_and_switches_and_the_words_have_all_paths():
     picture, theory, samples = drawn(Params(), n=200)
     tile = picture.headline(Params(), theory, samples)["threaded"]
-    for value in (theory.latency_ns[1], theory.latency_p999_low_ns[1], theory.latency_p999_high_ns[1]):
-        assert units.human("latency_ns", value) in tile
+    low, high = (
+        units.human("latency_ns", t[1]) for t in (theory.latency_p999_low_ns, theory.latency_p999_high_ns)
+    )
+    assert tile.startswith(units.human("latency_ns", theory.latency_ns[1]))
+    assert f"99.9 %: {low.removesuffix(' µs')} to {high}" in tile
     assert "simulated" in tile and tile.endswith("2 switches")
+    words = picture.alt(Params(), theory, samples)
+    assert all(
+        f"{path} {units.human('latency_ns', mean)}" in words
+        for path, mean in zip(PATHS, theory.latency_ns, strict=True)
+    )
 
 
 def test_two_lanes_only_where_two_cpus_work():
