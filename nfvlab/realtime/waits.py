@@ -20,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from nfvlab.kernels import lattice
+from nfvlab.realtime.bounded import Bounded
 from nfvlab.realtime.lattice import (
     CUT,
     DIRECT_POINTS,
-    Bounded,
     check_width,
     convolve,
     on_lattice,

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from nfvlab.realtime.lattice import Bounded
+from nfvlab.realtime.bounded import Bounded
 from nfvlab.realtime.laws import check_tail
 
 SLACK = 1e-11  # relative: more than all roundings of sums of some thousand terms, of exp and of gammaln

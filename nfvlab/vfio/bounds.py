@@ -20,8 +20,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.special import pdtrc
 
+from nfvlab.realtime.bounded import Bounded
 from nfvlab.realtime.composed import rare
-from nfvlab.realtime.lattice import Bounded, short_step
+from nfvlab.realtime.lattice import short_step
 from nfvlab.realtime.laws import Constant, Exponential, Law, Uniform
 from nfvlab.vfio.atoms import Atoms, Grid, Tail, cycle, masses_of, on_grid, poisson, together
 from nfvlab.vfio.params import Params

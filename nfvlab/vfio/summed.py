@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from nfvlab.realtime.lattice import Bounded, on_lattice, short_step
+from nfvlab.realtime.bounded import Bounded
+from nfvlab.realtime.lattice import on_lattice, short_step
 from nfvlab.realtime.laws import Exponential, Law
 
 _TILTS = np.linspace(0.05, 0.99, 40)

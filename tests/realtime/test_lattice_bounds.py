@@ -13,8 +13,9 @@ from tail_references import hypoexponential_tail, sum_tail
 
 from nfvlab.kernels import lattice as kernel
 from nfvlab.realtime import lattice
+from nfvlab.realtime.bounded import Bounded
 from nfvlab.realtime.composed import Bursts, Discrete, Histogram, Mixture, rare
-from nfvlab.realtime.lattice import Bounded, bound, convolve, discretise, on_lattice, short_step
+from nfvlab.realtime.lattice import bound, convolve, discretise, on_lattice, short_step
 from nfvlab.realtime.laws import Constant, Exponential, Gamma, Lognormal, Uniform
 
 PATH = (
