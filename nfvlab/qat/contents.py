@@ -73,7 +73,6 @@ class Contents(precopy.Params):
         "xbzrle: encoded difference between two versions of a page; 4096 and more overflows, the page is sent whole",
         domain=(0, 8192),
         typical=(4, 4096),
-        log=False,
         source=ASSUMED + "; data/recordings/qemu c-inc-xbzrle: 5 bytes for a counter that is incremented",
     )
     xbzrle_cache_bytes: float = param(

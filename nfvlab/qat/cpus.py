@@ -64,18 +64,31 @@ class Cpus(Contents):
         "ram.transferred, limiter and bandwidth count multifd's bytes as sent; else 4096 bytes for each page",
         source="QEMU migration/multifd.c: 7.2 counts pages, 10.0 what was sent",
     )
-    channels_check_zero: bool = param(
+    workers_check_zero: bool = param(
         False,
-        "multifd channels look for zero pages; else the migration thread does",
-        source="QEMU qapi/migration.json zero-page-detection: multifd by default since 9.0",
+        "compress threads or channels look for zero pages; else the migration thread does",
+        source="QEMU: compress threads since 3.0, multifd channels since 9.0 (zero-page-detection)",
     )
     handoff_ns: float = param(
         5 * us,
         "from handing work to a sleeping thread until it runs",
         domain=(0, 1e7),
         typical=(1 * us, 100 * us),
-        log=False,
-        source=ASSUMED + "; data/recordings/qemu c-*-legacy: some 50 us with two busy cores",
+        source=ASSUMED,
+    )
+    handoff_cycles: float = param(
+        4000.0,
+        "CPU that handing work over takes from the thread that hands it over: lock, futex, system call",
+        domain=(0, 1e6),
+        typical=(500, 5e4),
+        source=ASSUMED + "; data/recordings/qemu c-*-legacy: 13 us a page",
+    )
+    shared_cores: float = param(
+        0.0,
+        "source and destination share one machine, with so many cores' worth of CPU for both; 0: a machine each",
+        domain=(0, 1024),
+        typical=(0, 64),
+        source="data/recordings/qemu: both QEMU processes on a 2-core host, beside the proxy that plays the link",
     )
     cpu_hz: float = param(
         2.7 * GHz,
