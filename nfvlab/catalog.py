@@ -62,6 +62,7 @@ FEATURES: tuple[Feature, ...] = (
         "VMX-preemption timer",
         "How late does a guest's deadline fire, and what does the timer save over the host's hrtimer?",
         "04_preemption_timer.ipynb",
+        built=True,
     ),
     Feature(
         5,

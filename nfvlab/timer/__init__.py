@@ -30,4 +30,13 @@ from nfvlab.timer.params import OUTPUTS, TIMERS, Params
 from nfvlab.timer.scenarios import SCENARIOS
 from nfvlab.timer.simulation import Samples, simulate
 
-__all__ = ["OUTPUTS", "SCENARIOS", "TIMERS", "Params", "Samples", "Theory", "analyze", "simulate"]
+__all__ = ["OUTPUTS", "SCENARIOS", "TIMERS", "Params", "Samples", "Theory", "analyze", "figure", "simulate"]
+
+
+def __getattr__(name: str):
+    """`figure` on first use, so that importing the feature imports no matplotlib."""
+    if name == "figure":
+        from nfvlab.timer.figures import figure
+
+        return figure
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

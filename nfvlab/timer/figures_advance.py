@@ -23,11 +23,13 @@ def settling(courses: Mapping[str, Course]) -> Figure:
         drawn = Figure(figsize=(9.0, 4.9), layout="constrained")
         upper, lower = drawn.subplots(2, 1, sharex=True, height_ratios=(1.2, 1))
         rounds = max(one.advance_ns.size for one in courses.values())
+        ends = [float(one.advance_ns[-1]) for one in courses.values()]
+        ends = house.spread(ends, 0.09 * max(one.advance_ns.max() for one in courses.values()))
         for k, (name, one) in enumerate(courses.items()):
             x = np.arange(1, one.advance_ns.size + 1)
             look = {"color": COLOURS[k % len(COLOURS)], "lw": 1.8, "ls": house.LINESTYLES[k % 4]}
             upper.plot(x, one.advance_ns, drawstyle="steps-post", **look)
-            house.direct_label(upper, x[-1], one.advance_ns[-1], name, color=look["color"], size=9)
+            house.direct_label(upper, x[-1], ends[k], name, color=look["color"], size=9)
             lower.plot(x, one.error_cycles, ".", ms=4, color=look["color"], alpha=0.8)
         lower.axhspan(-ADJUST_MIN_CYCLES, ADJUST_MIN_CYCLES, color="#dde3ea", lw=0, zorder=0)
         lower.text(

@@ -67,7 +67,7 @@ def _value(axes, one: Counted) -> None:
     else:
         axes.text(
             deadline,
-            0.36 * top,
+            0.62 * top,
             "on the deadline  ",
             ha="right",
             va="bottom",

@@ -9,7 +9,7 @@ from nfvlab import units
 from nfvlab.glossary import Table
 from nfvlab.results import with_error
 from nfvlab.timer.analytic import analyze
-from nfvlab.timer.figures_live import early_frac
+from nfvlab.timer.figures import early_frac
 from nfvlab.timer.params import OUTPUTS, TIMERS, Params
 from nfvlab.timer.rounds import HARDWARE, HRTIMER, refused
 from nfvlab.timer.simulation import simulate

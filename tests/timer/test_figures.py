@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nfvlab import units
-from nfvlab.timer import earliness, figures_advance, figures_countdown, figures_live, settling
+from nfvlab.timer import earliness, figures, figures_advance, figures_countdown, settling
 from nfvlab.timer.advance import ADVANCE_INIT_NS, adjust
 from nfvlab.timer.analytic import analyze
 from nfvlab.timer.params import Params
@@ -13,7 +13,7 @@ from nfvlab.timer.params import Params
 def live(**fields):
     p = Params(**fields)
     theory = analyze(p)
-    picture = figures_live.Live(p)
+    picture = figures.Live(p)
     drawn = picture.still(p, theory)
     return picture, theory, drawn
 
@@ -35,7 +35,7 @@ def test_the_lines_are_the_theorys_tails():
 
 def test_the_alternative_text_names_both_timers_with_latency_and_cost():
     _, theory, drawn = live()
-    for k, name in enumerate(figures_live.NAMES):
+    for k, name in enumerate(figures.NAMES):
         tile = drawn.alt.split(name)[1]
         assert tile.index(units.human("latency_ns", theory.latency_ns[k])) < 5
         assert units.human("cost_cycles", theory.cost_cycles[k]) in tile
@@ -58,7 +58,7 @@ def test_interrupts_before_their_deadline_are_told_where_the_log_axis_cannot_sho
     ],
 )
 def test_a_control_that_does_nothing_is_left_out(field, unused, used):
-    picture = figures_live.Live(Params())
+    picture = figures.Live(Params())
     assert not picture.relevant(Params(**unused), field)
     assert picture.relevant(Params(**used), field)
 

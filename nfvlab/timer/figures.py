@@ -10,6 +10,7 @@ from nfvlab.figures import Figure
 from nfvlab.realtime import figures as realtime
 from nfvlab.timer.analytic import Theory, analyze
 from nfvlab.timer.params import Params
+from nfvlab.timer.scenarios import SCENARIOS
 
 NAMES = ("host's hrtimer", "VMX-preemption timer")
 COLOURS = (house.PALETTE.vermillion, house.PALETTE.blue)
@@ -25,7 +26,7 @@ class Live(realtime.Ways):
     """Latency and cost of a guest's timer interrupt on either timer, and the share of interrupts that are later."""
 
     names = ("host's\nhrtimer", "VMX-\npreemption\ntimer")
-    bars = (("latency_ns", "Mean latency"), ("cost_cycles", "Cycles a round"))
+    bars = (("latency_ns", "Mean latency"), ("cost_cycles", "Cost of a round"))
     tail_label = "From the deadline to the handler"
     colours = COLOURS
 
@@ -98,4 +99,4 @@ def figure(p: Params, theory: Theory | None = None, samples: Any | None = None) 
     return Live(p).still(p, theory or analyze(p), samples)
 
 
-__all__ = ["COLOURS", "NAMES", "Live", "early_frac", "figure"]
+__all__ = ["COLOURS", "NAMES", "SCENARIOS", "Live", "early_frac", "figure"]
