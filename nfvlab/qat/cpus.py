@@ -64,6 +64,11 @@ class Cpus(Contents):
         "ram.transferred, limiter and bandwidth count multifd's bytes as sent; else 4096 bytes for each page",
         source="QEMU migration/multifd.c: 7.2 counts pages, 10.0 what was sent",
     )
+    sync_each_iteration: bool = param(
+        True,
+        "multifd: the migration thread waits for all channels after every iteration, and has them synchronise",
+        source="QEMU migration/ram.c: multifd-flush-after-each-section, until 8.0; later after every round",
+    )
     workers_check_zero: bool = param(
         False,
         "compress threads or channels look for zero pages; else the migration thread does",
