@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import nfvlab
 
 #: Modules of `nfvlab.commands`: each offers `add_parser(subparsers)` and `run(args) -> int`.
-COMMANDS = ("lab", "notebooks", "report", "read", "advise", "migration", "record")
+COMMANDS = ("lab", "notebooks", "report", "read", "advise", "migration", "record", "measure")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,10 +5,8 @@ is there survives the mount's end and our own. The lines are those of `readers.r
 number is kept.
 """
 
-import contextlib
 import math
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from nfvlab.readers import resctrl_recording as lines
 from nfvlab.readers.errors import ReaderError
 from nfvlab.readers.resctrl_tree import Tree, load_folder
 from nfvlab.readers.resctrl_words import EVENTS, UNREAD, group_of, mon_files, reading
-from nfvlab.recorder_file import open_output
+from nfvlab.recorder_file import open_output, stop_on_signals
 from nfvlab.units import s
 
 ROOT = "/sys/fs/resctrl"
@@ -60,7 +58,7 @@ def record_resctrl(
     """
     first = _look(root)
     stop = threading.Event()
-    with open_output(output, force) as file, _signals(stop):
+    with open_output(output, force) as file, stop_on_signals(stop):
         tape = _Tape(file, output)
         tape.begin(first, interval_ns)
         say("recording (Ctrl-C ends it)")
@@ -180,17 +178,3 @@ class _Tape:
         if why:
             what = f"writing failed after {self.samples} samples: {why}"
             raise ReaderError(self.path, None, what, "Make room; what was written can be read")
-
-
-@contextlib.contextmanager
-def _signals(stop: threading.Event):
-    """SIGINT and SIGTERM set `stop`, where signals can be handled (the main thread)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {n: signal.signal(n, lambda *_: stop.set()) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

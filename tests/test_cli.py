@@ -11,7 +11,7 @@ from nfvlab.params import ParamError, Problem
 from nfvlab.paths import DataNotFound, data_dir, data_file, notebooks_dir
 from nfvlab.readers import ReaderError
 
-COMMANDS = ("lab", "notebooks", "report", "read", "advise", "calibrate", "predict", "record")
+COMMANDS = ("lab", "notebooks", "report", "read", "advise", "calibrate", "predict", "record", "measure")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -37,7 +37,7 @@ def test_every_command_explains_itself(command, capsys):
     assert f"usage: nfvlab {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [(), ("migrate",), ("calibrate",)])
+@pytest.mark.parametrize("arguments", [(), ("migrate",), ("calibrate",), ("measure",)])
 def test_wrong_usage_is_status_2(arguments):
     done = run(*arguments)
     assert done.returncode == 2

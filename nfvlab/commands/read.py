@@ -16,6 +16,7 @@ TABLES = {
     "jitterdebugger": ("_read_latency", "jitterdebugger"),
     "rtla": ("_read_latency", "rtla"),
     "trace": ("_read_trace", "trace"),
+    "compression": ("_read_compression", "compression"),
 }
 
 
@@ -27,7 +28,7 @@ def add_parser(subparsers) -> None:
         description="What a file is, is seen by what is in it: QEMU's query-migrate replies or a recorded migration; "
         "a resctrl directory, a tar of one, or a recording; pqos text, CSV or XML; pqos -s; perf stat -x,; "
         "cyclictest, oslat, jitterdebugger, rtla timerlat or osnoise hist; perf kvm stat report; kvm-unit-tests; "
-        "a trace of valgrind --tool=lackey.",
+        "a trace of valgrind --tool=lackey; a table of nfvlab measure compression.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording, or a copied /sys/fs/resctrl")
 

@@ -5,6 +5,7 @@ Only the look of a file is judged here: a reader may still refuse what looked ri
 
 import os
 
+from nfvlab.readers.compression_lines import looks_like_compression
 from nfvlab.readers.cyclictest import looks_like_cyclictest
 from nfvlab.readers.errors import ReaderError, printable
 from nfvlab.readers.files import load_text
@@ -35,9 +36,11 @@ KINDS = {
     "rtla": "rtla timerlat hist or osnoise hist",
     "kvm-unit-tests": "vmexit or tscdeadline_latency of kvm-unit-tests",
     "trace": "memory accesses of valgrind --tool=lackey --trace-mem=yes",
+    "compression": "compressed page sizes of nfvlab measure compression",
 }
-#: Tools whose JSON has marks of its own, and whose text no other tool prints.
+#: Tools whose JSON or first line has marks of its own, and whose text no other tool prints.
 _MARKED = {
+    "compression": looks_like_compression,
     "cyclictest": looks_like_cyclictest,
     "oslat": looks_like_oslat,
     "jitterdebugger": looks_like_jitterdebugger,
