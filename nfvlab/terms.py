@@ -198,6 +198,13 @@ TERMS: dict[str, tuple[Term, ...]] = {
         ),
         Term("IRQF_NO_THREAD", "the handler stays in the hard interrupt", "nfvlab.vfio.locks:VARIANTS"),
         Term("housekeeping CPU", "takes the interrupts that the vCPU's own CPU is spared", "same_cpu"),
+        Term("TSC deadline", "when the guest's timer is to fire, in counts of its TSC", "interval_ns"),
+        Term("VMX-preemption timer", "counts down while the guest runs; at zero it exits", "timer_shift"),
+        Term(
+            "hrtimer", "the host kernel's timer, whose interrupt makes the guest exit", "hrtimer_irq_cycles"
+        ),
+        Term("advance", "how much before the deadline KVM lets its timer fire", "advance"),
+        Term("fast path", "an exit handled without the loop around it", "fastpath"),
         Term("SMI", "system management interrupt: the firmware stops all CPUs", "smi_per_s"),
     ),
 }
