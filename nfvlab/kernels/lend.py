@@ -26,7 +26,7 @@ LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 CHECK, HAND, PUT, PER_BYTE = 0, 1, 2, 3
 #: cost: time until a helper wakes, its work for a light item
 WAKE, HELPER_CHECK = 4, 5
-#: cost: the takers' work by kind, link time of a new item; sizes: of a light item, of a whole one, head of a smaller one
+#: cost: the takers' work by kind, link time of a new item; sizes: light item, whole one, head of a smaller one
 TAKE, LINK_NEW, LIGHT_SIZE, WHOLE, HEAD = 6, 9, 10, 11, 12
 COSTS = 13
 #: option: wait for a helper, the worker tells light items apart

@@ -1,0 +1,103 @@
+"""The talk's way: the migration thread itself builds requests, submits them, polls for answers and sends.
+
+Guest memory is mapped for the device by physical address: each page's is read from /proc/self/pagemap, or has been
+before the migration. Answers are all in before an iteration ends.
+"""
+
+import numpy as np
+
+from nfvlab.kernels import offload
+from nfvlab.precopy.page_costs import NORMAL_BYTES
+from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
+from nfvlab.qat import sizes
+from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
+from nfvlab.units import s
+
+LENGTH_BYTES = 4  # before the compressed page, as in the stream of QEMU's compress threads
+
+
+def engine_page_ns(p) -> float:
+    """One slice's time to compress a page."""
+    return PAGE_BYTES * 8 / (p.engine_bits_per_s / p.slices_count) * s
+
+
+def inflate_page_ns(p) -> float:
+    """The destination's devices' time to decompress a page, all of them together; 0 without."""
+    if not p.destination_engine:
+        return 0.0
+    return PAGE_BYTES * 8 / (p.inflate_engine_bits_per_s * p.devices_count) * s
+
+
+class RingThread(CompressingThread):
+    """QEMU with the talk's patches."""
+
+    def prepare(self) -> None:
+        """The device's slices and ring."""
+        p = self.p
+        self.server = np.zeros(p.devices_count * p.slices_count)
+        self.ring, self.ring_at, self.opened = offload.new_ring(p.ring_requests)
+        self.sizes = sizes.tables(p, sizes.COLUMN_OF_DEFLATE[p.engine_deflate])
+        answers = p.coalesce_requests if p.interrupts else 0
+        option = (p.request_pages, p.ring_requests, p.wait_when_full, p.zero_check, answers)
+        self.option = np.array(option, dtype=np.int64)
+
+    def begin_bulk(self) -> None:
+        """Read the pagemap of all guest memory, if its addresses are to be kept."""
+        if self.p.cached_translation:
+            self.extra_work_ns = self.pages * self.p.preread_cycles * per_cycle_ns(self.p)
+            self.elapse(self.extra_work_ns)
+
+    def engines(self) -> float:
+        """Slices of all devices."""
+        return float(self.server.size)
+
+    def costs(self, pace: Pace) -> np.ndarray:
+        """The kernel's costs (see kernels.offload)."""
+        p, cycle_ns = self.p, per_cycle_ns(self.p)
+        translate = p.cached_cycles if p.cached_translation else p.pagemap_cycles
+        look = p.nonzero_check_cycles if p.zero_check else 0.0
+        requests = (p.submit_cycles + p.poll_cycles) / p.request_pages + p.build_cycles + p.cached_cycles
+        cost = np.zeros(offload.COSTS)
+        cost[offload.CHECK] = p.zero_scan_ns
+        cost[offload.BUILD] = (p.build_cycles + translate + look) * cycle_ns
+        cost[offload.SUBMIT] = p.submit_cycles * cycle_ns
+        cost[offload.POLL] = p.poll_cycles * cycle_ns
+        cost[offload.PUT] = p.put_cycles * cycle_ns
+        cost[offload.PER_BYTE] = self.per_byte_ns(checked=False)
+        cost[offload.INTERRUPT] = p.interrupt_cycles * cycle_ns
+        cost[: offload.INTERRUPT + 1] *= pace.host
+        cost[offload.REQUEST] = p.engine_request_ns
+        cost[offload.ITEM] = engine_page_ns(p)
+        cost[offload.LATENCY] = p.engine_latency_ns
+        cost[offload.FAULT] = p.io_fault_ns
+        cost[offload.FAULT_SHARE] = 0.0 if p.mlock else p.unlocked_frac
+        cost[offload.TAKE : offload.TAKE + 3] = self.take_ns(pace)
+        by_cpu = PAGE_BYTES / p.inflate_bytes_per_s * s
+        cost[offload.TAKE_MORE] = (requests * cycle_ns if p.destination_engine else by_cpu) * pace.host
+        cost[offload.TAKE_DEVICE] = inflate_page_ns(p)
+        cost[offload.LINK_NEW] = p.link_page_ns * pace.link
+        cost[offload.LIGHT_SIZE] = ZERO_PAGE_BYTES
+        cost[offload.WHOLE] = NORMAL_BYTES
+        cost[offload.SMALLEST_RAW] = PAGE_BYTES
+        cost[offload.HEAD] = HEADER_BYTES + LENGTH_BYTES
+        cost[offload.HOLD] = p.coalesce_ns
+        return cost
+
+    def kernel(self, budget: float, deadline_ns: float, pace: Pace, rates: np.ndarray):
+        """Walk with the rings."""
+        return offload.walk(
+            *self.state(),
+            budget,
+            deadline_ns,
+            *self.common(rates),
+            self.server,
+            self.ring,
+            self.ring_at,
+            self.opened,
+            self.sizes,
+            float(self.p.zero_compressed_bytes),
+            self.bounds,
+            self.costs(pace),
+            self.option,
+            self.rng,
+        )

@@ -1,0 +1,109 @@
+"""Monte Carlo of three migrations side by side: without compression, with CPU threads, with an accelerator.
+
+Each way migrates the same guest: its memory and its visits are drawn from equal generators.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nfvlab import replications
+from nfvlab.kernels import pagemap
+from nfvlab.precopy import simulation as precopy
+from nfvlab.precopy.guest import Guest
+from nfvlab.precopy.memory import layout
+from nfvlab.precopy.migration_thread import MigrationThread
+from nfvlab.qat.channels import ChannelsThread
+from nfvlab.qat.compress_threads import ThreadsThread
+from nfvlab.qat.params import OUTPUTS, WAYS, Params
+from nfvlab.qat.rings import RingThread
+from nfvlab.qat.thread import Spent, spent_uncompressed
+from nfvlab.qat.xbzrle import XbzrleThread
+
+
+@dataclass(frozen=True)
+class Run(precopy.Run):
+    """One simulated migration one way: its totals, timeline, and what it took."""
+
+    spent: Spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples(replications.Samples):
+    """n independent triples of migrations; outputs are "total_time_ns[0]" … by the index of the way in WAYS."""
+
+    outputs = dict.fromkeys(replications.names(OUTPUTS, tuple(OUTPUTS), WAYS), "")
+
+
+def guest_of(p: Params, rng: np.random.Generator) -> Guest:
+    """The guest, with a share of its touched pages zero."""
+    guest = Guest(p, rng)
+    if p.zero_mix_frac > 0:
+        start, size = layout(p).touched
+        zero = pagemap.zeros(guest.nonzero.size * 64)
+        pagemap.set_bits(zero, start + np.flatnonzero(rng.random(size) < p.zero_mix_frac))
+        pagemap.subtract(guest.nonzero, zero)
+    return guest
+
+
+def thread_of(p: Params, way: str, guest: Guest, rng: np.random.Generator) -> MigrationThread:
+    """The migration thread of one of WAYS."""
+    if way == "none":
+        return MigrationThread(p, rng, guest)
+    method = p.accelerator if way == "QAT" else p.cpu_method
+    if method == "talk":
+        return RingThread(p, rng, guest)
+    if method == "threads zlib":
+        return ThreadsThread(p, rng, guest, takers_count=p.decompress_threads_count)
+    if method == "xbzrle":
+        return XbzrleThread(p, rng, guest)
+    return ChannelsThread(p, rng, guest, method=method)
+
+
+def migrate(p: Params, way: str, rng: np.random.Generator) -> Run:
+    """One migration one way."""
+    visits, sending = rng.spawn(2)
+    thread = thread_of(p, way, guest_of(p, visits), sending)
+    run = precopy.run(thread)
+    spent = spent_uncompressed(thread) if way == "none" else thread.spent()
+    return Run(run.totals, run.timeline, run.sync_times_ns, spent)
+
+
+def outputs_of(run: Run) -> dict[str, float]:
+    """A migration's outputs; times and bytes are not a number where it gave up."""
+    t, spent = run.totals, run.spent
+    if not t.converged:
+        return dict.fromkeys(OUTPUTS, math.nan) | {"converged_frac": 0.0}
+    total = t.total_time_ns
+    nonzero = t.normal_pages
+    return {
+        "total_time_ns": total,
+        "downtime_ns": t.downtime_ns,
+        "transferred_bytes": t.transferred_bytes,
+        "wire_bytes": spent.wire_bytes,
+        "source_cpu_frac": spent.source_cpu_ns / total,
+        "destination_cpu_frac": spent.destination_cpu_ns / total,
+        "dirty_sync_count": float(t.dirty_sync_count),
+        "converged_frac": 1.0,
+        "raw_frac": spent.raw_pages / nonzero if nonzero else math.nan,
+        "thread_busy_frac": spent.thread_ns / total,
+        "engine_busy_frac": spent.engine_ns / total,
+        "link_busy_frac": spent.link_ns / total,
+    }
+
+
+def replicate(p: Params, rng: np.random.Generator) -> dict[str, Any]:
+    """One migration each way, of the same guest."""
+    seed = int(rng.integers(2**63))
+    rows = [outputs_of(migrate(p, way, np.random.default_rng(seed))) for way in WAYS]
+    return {"totals": np.array([row[name] for name in OUTPUTS for row in rows])}
+
+
+def simulate(p: Params, *, rng: np.random.Generator, n: int) -> Samples:
+    """n independent triples of migrations, each with a generator spawned from `rng`."""
+    return Samples(**replications.replicated(replicate, p, rng, n))
+
+
+__all__ = ["Run", "Samples", "migrate", "outputs_of", "simulate"]

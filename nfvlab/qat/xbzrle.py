@@ -1,0 +1,128 @@
+"""XBZRLE: a page sent again is encoded as its difference from the version kept in the source's cache.
+
+Source: QEMU migration/ram.c (save_xbzrle_page, xbzrle_enabled after the first round) and page_cache.c. The first round
+sends pages as they are and caches none; later a page that is not in the cache is put there and sent whole. The cache
+is mapped directly, page number modulo its size, and a page that is not older than two rounds keeps its place.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nfvlab.kernels import pagemap, pipe
+from nfvlab.precopy.migration_thread import BULK, MigrationThread
+from nfvlab.precopy.page_costs import NORMAL_BYTES, SIZES
+from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, Params
+from nfvlab.qat.thread import Spent, sync_work_ns
+from nfvlab.units import s
+
+ENCODED_HEADER_BYTES = HEADER_BYTES + 3  # flag and length
+LIFETIME = 2  # CACHED_PAGE_LIFETIME, in rounds
+_ONE = np.uint64(1)
+
+
+def cache_pages(p: Params) -> int:
+    """Places in the cache: a power of two."""
+    return 1 << (int(p.xbzrle_cache_bytes // PAGE_BYTES).bit_length() - 1)
+
+
+@dataclass
+class XbzrleThread(MigrationThread):
+    """The migration thread of `xbzrle`."""
+
+    link_ns: float = 0.0
+    thread_ns: float = 0.0
+    destination_ns: float = 0.0
+    encoded_pages: int = 0
+    cached: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.cached = pagemap.zeros(self.pages)
+        self.owner = np.full(cache_pages(self.p), -1, dtype=np.int64)
+        self.age = np.zeros(self.owner.size, dtype=np.int64)
+
+    def walk(self, budget: float, deadline_ns: float, costs) -> float:
+        """Send pages until a limit is passed; returns the bytes."""
+        before = self.totals.duplicate_pages, self.totals.normal_pages
+        if self.phase == BULK:
+            new = int(pagemap.count(self.seen))
+            put = super().walk(budget, deadline_ns, costs)
+            new = int(pagemap.count(self.seen)) - new
+            kinds = self.totals.duplicate_pages - before[0], new, self.totals.normal_pages - before[1] - new
+            self._book(kinds, SIZES, costs)
+            return put
+        return self._walk_cached(budget, deadline_ns, costs)
+
+    def _walk_cached(self, budget, deadline_ns, costs):
+        p = self.p
+        produce, transport, consume = costs
+        compare_ns = PAGE_BYTES / p.xbzrle_bytes_per_s * s
+        fits = p.delta_bytes < PAGE_BYTES
+        delta = ENCODED_HEADER_BYTES + p.delta_bytes if fits else NORMAL_BYTES
+        size = np.array([SIZES[0], NORMAL_BYTES, delta])
+        sending = produce[1] * np.array([1.0, delta / NORMAL_BYTES])
+        produce = np.concatenate((produce[:1], sending + compare_ns))
+        transport = size * (transport[2] / NORMAL_BYTES)
+        consume = np.array([consume[0], consume[2], consume[2]])
+        todo = self.bitmap & self.guest.nonzero
+        rom = self.names.rom_left(self.bitmap)
+        self.clock[0] = self.now_ns
+        marked = self.cached.copy()
+        limits = float(budget), float(deadline_ns), self.clock, *self.pipe, float(p.socket_bytes)
+        sent, put, cursor, left = pipe.walk(
+            self.bitmap,
+            self.guest.nonzero,
+            marked,
+            self.cursor,
+            self.left,
+            *limits,
+            size,
+            produce,
+            transport,
+            consume,
+        )
+        self.cursor, self.left = int(cursor), int(left)
+        self._insert(todo & ~self.bitmap)
+        self.totals.duplicate_pages += int(sent[pipe.LIGHT])
+        self.totals.normal_pages += int(sent[pipe.NEW]) + (0 if fits else int(sent[pipe.AGAIN]))
+        self.encoded_pages += int(sent[pipe.AGAIN]) if fits else 0
+        rom -= self.names.rom_left(self.bitmap)
+        put = float(put) + self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
+        self.put(put)
+        self._book([int(k) for k in sent], size, (produce, transport, consume))
+        self.elapse(float(self.clock[0]) - self.now_ns)
+        return put
+
+    def _insert(self, sent):
+        """cache_insert for the pages sent: into their places, unless a fresh other page holds it."""
+        pages = np.flatnonzero(np.unpackbits(sent.view(np.uint8), bitorder="little"))
+        now = self.totals.dirty_sync_count
+        places = pages % self.owner.size
+        holder = self.owner[places]
+        free = (holder == pages) | (holder < 0) | (self.age[places] + LIFETIME <= now)
+        places, first = np.unique(places[free], return_index=True)
+        pages, old = pages[free][first], self.owner[places]
+        old = old[(old >= 0) & (old != pages)]
+        np.bitwise_and.at(self.cached, old >> 6, ~(_ONE << (old & 63).astype(np.uint64)))
+        np.bitwise_or.at(self.cached, pages >> 6, _ONE << (pages & 63).astype(np.uint64))
+        self.owner[places], self.age[places] = pages, now
+
+    def _book(self, sent, size, costs):
+        produce, transport, consume = costs
+        self.thread_ns += float(np.dot(sent, produce))
+        self.link_ns += float(np.dot(sent, transport))
+        self.destination_ns += float(np.dot(sent, consume))
+
+    def spent(self) -> Spent:
+        """What the migration took; the migration thread is what encodes."""
+        thread_ns = self.thread_ns + sync_work_ns(self.p, self.totals.dirty_sync_count)
+        return Spent(
+            thread_ns=thread_ns,
+            engine_ns=0.0,
+            link_ns=self.link_ns,
+            source_cpu_ns=thread_ns,
+            destination_cpu_ns=self.destination_ns,
+            wire_bytes=self.totals.transferred_bytes,
+            raw_pages=self.totals.normal_pages,
+        )
