@@ -33,6 +33,7 @@ def slider(page, label):
 def pressed(session, scenario, label, keys):
     """Milliseconds from each key on a slider to a new picture, beginning with a scenario."""
     session.page.get_by_label("Scenario").select_option(scenario)
+    session.page.wait_for_timeout(1000)  # controls of the scenario come and go, and the simulation is done
     slider(session.page, label).focus()
     return [session.press(key) for key in keys]
 
@@ -41,8 +42,8 @@ def test_every_key_paints(session, capsys):
     page, times = session.page, {}
     for scenario, label, key, count in (
         ("coarse timer", "X, bit of the TSC", "ArrowLeft", 4),
-        ("noisy host", "Noise", "PageUp", 5),
-        ("noisy host", "Length of noise", "PageUp", 3),
+        ("noisy host", "Noise", "ArrowRight", 5),
+        ("noisy host", "Length of noise", "ArrowRight", 5),
     ):
         times[f"{scenario}: {label}"] = pressed(session, scenario, label, [key] * count)
         page.wait_for_timeout(200)
