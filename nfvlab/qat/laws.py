@@ -1,0 +1,82 @@
+"""How small a page becomes: mean and spread of its compressed size, and whether it shrinks, by content and method.
+
+Calgary's pages are counted in the per-page table. Other pages are known by the mean under deflate level 1; under
+another method they are smaller or larger in the proportion of the table's means. Random bytes become stored blocks.
+"""
+
+import csv
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from nfvlab import paths
+from nfvlab.precopy.params import PAGE_BYTES
+from nfvlab.qat.params import Params
+
+STORED_BYTES = 5  # RFC 1951: a stored block is a byte with three bits of header, LEN and NLEN
+ZSTD_BLOCK_BYTES = 128 * 1024  # RFC 8878: the largest block; its header is 3 bytes
+COLUMNS = {
+    "1 fixed": "deflate1_fixed_bytes",
+    "1 dynamic": "deflate1_bytes",
+    "1": "deflate1_bytes",
+    "6": "deflate6_bytes",
+    "9": "deflate9_bytes",
+    "zstd": "zstd1_bytes",
+}
+REFERENCE = "deflate1_bytes"
+
+
+class Law(NamedTuple):
+    """Compressed size of a page (mean, coefficient of variation, bytes), and what is sent if those that do not shrink
+    go as they are: the mean of min(size, 4096), and their share."""
+
+    mean_bytes: float
+    cv_frac: float
+    least_bytes: float
+    raw_frac: float
+
+
+def law(p: Params, content: str, method: str, streamed: bool = False) -> Law:
+    """The law of a page; content: one of CONTENTS or "system"; method: a key of COLUMNS.
+
+    streamed: compressed with the pages before it as history.
+    """
+    if content == "random":
+        return _random(method)
+    share = p.stream_ratio if streamed and content != "system" else 1.0
+    if content == "calgary":
+        return _calgary(method, share)
+    ratio, cv = (p.system_ratio, 0.0) if content == "system" else (p.own_ratio, p.own_cv_frac)
+    mean = PAGE_BYTES * ratio * share * _mean(COLUMNS[method]) / _mean(REFERENCE)
+    raw = float(mean >= PAGE_BYTES)
+    return Law(mean, cv, min(mean, PAGE_BYTES), raw)
+
+
+def _random(method: str) -> Law:
+    more = 3 * PAGE_BYTES / ZSTD_BLOCK_BYTES if method == "zstd" else STORED_BYTES
+    return Law(PAGE_BYTES + more, 0.0, PAGE_BYTES, 1.0)
+
+
+@cache
+def _calgary(method: str, share: float) -> Law:
+    sizes = sizes_bytes(COLUMNS[method]) * share
+    raw = sizes >= PAGE_BYTES
+    mean = sizes.mean()
+    return Law(
+        float(mean), float(sizes.std() / mean), float(np.minimum(sizes, PAGE_BYTES).mean()), float(raw.mean())
+    )
+
+
+@cache
+def _mean(column: str) -> float:
+    return float(sizes_bytes(column).mean())
+
+
+@cache
+def sizes_bytes(column: str) -> np.ndarray:
+    """One column of the per-page table, float64, one entry a page."""
+    with open(paths.data_file("compression", "calgary_4kib.csv"), encoding="utf-8", newline="") as lines:
+        sizes = np.array([float(row[column]) for row in csv.DictReader(lines)])
+    sizes.setflags(write=False)
+    return sizes

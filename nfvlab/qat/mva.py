@@ -1,0 +1,129 @@
+"""Closed networks of queues: exact mean-value analysis, its closed forms, and the bounds that hold for any times.
+
+`mva` is exact for exponential times (product form; Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain
+Queuing Networks", JACM 27, 1980): an arriving customer sees the network as it is with one customer less. `bounds` are
+the asymptotic and balanced-job bounds (Denning and Buzen, "The Operational Analysis of Queueing Network Models",
+Computing Surveys 10, 1978; Zahorjan et al., CACM 25, 1982). The upper asymptotic bound is reached when times are
+constant: a ring of constant times settles into turns without queues but at the slowest station.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+SATURATED = 1e-10  # what is left to the bottleneck's rate when more customers are not worth following
+
+
+class Station(NamedTuple):
+    """`service_ns` per visit at each of `servers` servers; customers in service keep one each."""
+
+    service_ns: float
+    servers: int = 1
+
+    @property
+    def demand_ns(self) -> float:
+        """Time per customer when all servers work."""
+        return self.service_ns / self.servers
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Customers per ns, and for each station the mean number there and the share of its servers that work."""
+
+    per_ns: float
+    number: tuple[float, ...]
+    busy_frac: tuple[float, ...]
+
+
+def mva(stations: Sequence[Station], delay_ns: float, customers: int) -> Closed:
+    """Exact mean values of a ring of stations and a delay with no queue, for exponential times.
+
+    A station of several servers serves j customers at rate min(j, servers) / service_ns; its marginal probabilities
+    are carried along. ValueError if no station and no delay takes time, or for less than one customer.
+    """
+    if customers < 1 or delay_ns + sum(one.service_ns for one in stations) <= 0:
+        raise ValueError(
+            f"customers = {customers}, delay_ns = {delay_ns}: a ring needs a customer and some time"
+        )
+    most = max((one.demand_ns for one in stations), default=0.0)
+    number = [0.0] * len(stations)
+    idle = [[1.0] + [0.0] * (one.servers - 1) for one in stations]  # P(j there), j < servers
+    rate = 0.0
+    for n in range(1, customers + 1):
+        stay = [_stay_ns(*one) for one in zip(stations, number, idle, strict=True)]
+        rate = n / (delay_ns + sum(stay))
+        number = [rate * one for one in stay]
+        for station, chances in zip(stations, idle, strict=True):
+            _marginals(station, chances, rate)
+        if most and rate * most > 1 - SATURATED:
+            number = _queue_at_slowest(stations, number, customers - n)
+            break
+    busy = tuple(min(rate * one.demand_ns, 1.0) for one in stations)
+    return Closed(rate, tuple(number), busy)
+
+
+def _stay_ns(station: Station, number: float, chances: Sequence[float]) -> float:
+    """Mean time at a station for a customer that finds the network of one customer less."""
+    spare = sum((station.servers - 1 - j) * chance for j, chance in enumerate(chances[:-1]))
+    return station.demand_ns * (1 + number + spare)
+
+
+def _marginals(station: Station, chances: list[float], rate: float) -> None:
+    """P(j customers) for j below the number of servers, with one customer more in the network."""
+    load, servers = rate * station.service_ns, station.servers
+    for j in range(servers - 1, 0, -1):
+        chances[j] = load / j * chances[j - 1]
+    working = load + sum((servers - j) * chances[j] for j in range(1, servers))
+    chances[0] = max(1 - working / servers, 0.0)
+
+
+def _queue_at_slowest(stations: Sequence[Station], number: list[float], more: int) -> list[float]:
+    demands = [one.demand_ns for one in stations]
+    at = demands.index(max(demands))
+    return [one + (more if place == at else 0.0) for place, one in enumerate(number)]
+
+
+class Bounds(NamedTuple):
+    """Customers per ns, at least and at most."""
+
+    low: float
+    high: float
+
+
+def bounds(stations: Sequence[Station], delay_ns: float, customers: float) -> Bounds:
+    """Asymptotic bounds: all others queue before a customer everywhere; none does, or the slowest station is busy."""
+    alone_ns = delay_ns + sum(one.service_ns for one in stations)
+    queued_ns = delay_ns + sum(
+        one.service_ns + max(customers - one.servers, 0) * one.demand_ns for one in stations
+    )
+    most = max((one.demand_ns for one in stations), default=0.0)
+    high = min(customers / alone_ns if alone_ns else inf, 1 / most if most else inf)
+    return Bounds(customers / queued_ns if queued_ns else high, high)
+
+
+def machine_repair(think_ns: float, repair_ns: float, machines: int) -> float:
+    """Repairs per ns of `machines` machines that run for think_ns and share one repairman: M/M/1//N, in closed form.
+
+    1 - p_0 = busy share, with p_0 the inverse of the sum of N!/(N-k)! (repair/think)^k, k = 0 … N.
+    """
+    term = total = 1.0
+    for k in range(machines):
+        term *= (machines - k) * repair_ns / think_ns
+        total += term
+    return (1 - 1 / total) / repair_ns
+
+
+def balance(raw_ns: Sequence[float], through_ns: Sequence[float], pool_per_ns: float) -> float:
+    """Share of the pages that go through a pool when those that find it full pass it by.
+
+    Of a share f through the pool, station k takes (1 - f) raw_ns[k] + f through_ns[k] a page; the slowest sets the
+    pace, and the pool takes pool_per_ns pages: f is the smallest solution of f = pool_per_ns x pace(f), or 1.
+    """
+    share = 0.0
+    for raw, through in zip(raw_ns, through_ns, strict=True):
+        left = 1 + pool_per_ns * (raw - through)
+        if pool_per_ns == inf or left <= 0 or pool_per_ns * raw >= left:
+            return 1.0
+        share = max(share, pool_per_ns * raw / left)
+    return share
