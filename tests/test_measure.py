@@ -141,6 +141,21 @@ def test_holes_are_not_read_and_count_as_zero(tmp_path, monkeypatch):
     assert meta.zero_frac == pytest.approx(1 - 3 / pages, abs=1e-9)
 
 
+def test_holes_of_a_core_whose_pages_lie_across_blocks(tmp_path):
+    """A segment begins 512 bytes into a block: block 53 of the file is the end of page 50 and most of page 51."""
+    path, begin = tmp_path / "dump", 8192 + 512
+    core = elf([(1, b"")], offsets=[(begin, 100 * PAGE)])
+    with open(path, "wb") as file:
+        file.write(core)
+        file.truncate(begin + 100 * PAGE)
+        file.seek(begin + 51 * PAGE)
+        file.write(text_page(1)[:3584])
+    measure_compression(path, tmp_path / "t", methods=PLAIN, pages=1000, seed=1, repeats=1)
+    frame, meta = read_compression(tmp_path / "t")
+    assert frame["page"].tolist() == [51] and meta.file_pages == 100
+    assert frame["deflate1_bytes"].tolist() == [raw_deflate(text_page(1)[:3584].ljust(PAGE, b"\0"), 1)]
+
+
 def test_a_file_that_is_one_hole_is_refused(tmp_path):
     path = sparse(tmp_path / "dump", 100, {})
     with pytest.raises(ReaderError, match="one hole"):
