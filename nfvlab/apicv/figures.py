@@ -1,13 +1,14 @@
 """The live picture of interrupt delivery: exits and cycles by mode, and the tail of the latencies."""
 
+from nfvlab import units
 from nfvlab.apicv.analytic import Theory, analyze
-from nfvlab.apicv.params import Params
+from nfvlab.apicv.params import MODES, Params
 from nfvlab.apicv.scenarios import SCENARIOS
 from nfvlab.apicv.simulation import Samples
 from nfvlab.figures import Figure
 from nfvlab.realtime.figures import Ways
 
-SHOWN = ("latency_ns", "cost_cycles", "exits_ratio")
+SHOWN = ("latency_p99_ns", "cost_cycles", "exits_ratio")
 
 
 class Live(Ways):
@@ -18,10 +19,16 @@ class Live(Ways):
     tail_label = "From arrival to handler"
 
     def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
-        """Latency, cycles and exits of each mode."""
-        return {
-            " ".join(name.split()): self.way(k, theory, samples, SHOWN) for k, name in enumerate(self.names)
-        }
+        """One tile a mode: mean latency, then its 99 %, cost and exits."""
+        return {mode: self._tile(k, theory, samples) for k, mode in enumerate(MODES)}
+
+    def _tile(self, k: int, theory: Theory, samples: Samples | None) -> str:
+        said = {name: units.human(name, getattr(theory, name)[k]) for name in SHOWN}
+        lines = (
+            f"99 % within {said['latency_p99_ns']}",
+            f"{said['cost_cycles']}, {said['exits_ratio']} exits",
+        )
+        return " · ".join((self.way(k, theory, samples, ("latency_ns",)), *lines))
 
     def relevant(self, p: Params, path: str) -> bool:
         """What sleeping costs is for a guest that halts; sections without interrupts are for one that does not."""
