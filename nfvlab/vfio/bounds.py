@@ -9,9 +9,9 @@ The law below and the law above are made apart, each by moves that can only make
   but jobs; each job costs its length, two switches, an exit and an entry, in which the next may come; of those in the
   flight the last one counts, as all others have ended by the end of it. Below, they come only during the smallest
   length of the stages in which they surely delay, and cost their length and the switches at their smallest.
-- SMIs come at their rate for as long as the latency lasts and stop it (a delay cycle). At t = 0 the work that is left
-  of them is that of M/D/1: none with probability 1 - load, else a uniform part of one, and, above, a geometric number
-  of whole ones; below, none. While an SMI lasts, above, a job may come.
+- SMIs come at their rate while the latency lasts and stop it (a delay cycle). At t = 0 their work is that of M/D/1:
+  none with probability 1 - load, else a uniform part of one, and, above, a geometric number of whole ones; below,
+  none. While an SMI lasts, above, a job may come.
 """
 
 import math
@@ -29,8 +29,7 @@ from nfvlab.vfio.params import Params
 from nfvlab.vfio.stages import ENTER, Mode, laws, think_ns
 from nfvlab.vfio.summed import end_ns, summed
 
-HELD = ("exit", "irq", "primary", "msi", "irqfd", "post")
-EXPOSED = (*ENTER, "notify", "deliver")
+HELD, EXPOSED = ("exit", "irq", "primary", "msi", "irqfd", "post"), (*ENTER, "notify", "deliver")
 HIT = ("switch", "switch", "exit", *ENTER)
 _EXCESS = 1e-3  # of the tail asked for: what may be charged to infinity
 
