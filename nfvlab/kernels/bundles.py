@@ -14,13 +14,13 @@ from nfvlab.kernels.conveyor import (
     drawn,
     first_free,
     first_from,
-    lowest,
     others_work,
     send,
     sort_of,
     work,
 )
 from nfvlab.kernels.jit import jit
+from nfvlab.kernels.pagemap import popcount
 
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work: for a light item, a heavy one, a bundle; time until a helper wakes
@@ -40,6 +40,8 @@ COSTS = 26
 #: items of a request, least of them for a server, helpers poll for answers without sleeping
 ITEMS, APART, SYNC, SERVED, UNIT, LEAST, POLLS = 0, 1, 2, 3, 4, 5, 6
 _COUNT, _SIZE, _TAKE, _LINK, _DEVICE, _LOOK, _HEAVY = 0, 1, 2, 3, 4, 5, 6
+
+_ONE = np.uint64(1)
 
 
 def new_bundle():
@@ -134,12 +136,13 @@ def walk(
     bundle = np.zeros(7)
     put, item, own_work, lights = 0.0, at, 0.0, 0
     while left > 0 and put <= budget and clock[NOW] <= deadline:
-        w, mask = first_from(todo, item)
+        w, word = first_from(todo, item)
+        mask = np.uint64(word)
         item = w << 6
         while mask and put <= budget:
-            bit, position = lowest(mask)
+            bit = mask & ~(mask - _ONE)
             mask &= ~bit
-            item = (w << 6) + position
+            item = (w << 6) + popcount(bit - _ONE)
             todo[w] &= ~bit
             left -= 1
             kind = LIGHT if (heavy[w] & bit) == 0 else AGAIN if seen[w] & bit else NEW

@@ -13,7 +13,6 @@ With shared processors no work ends before all work given out so far could be do
 import numpy as np
 
 from nfvlab.kernels.jit import jit
-from nfvlab.kernels.pagemap import popcount
 
 #: clock: the sender's time, when the link, the last taker, the shared processors and the takers' device are done
 NOW, LINK, TAKEN, SHARED, DEVICE = 0, 1, 2, 3, 4
@@ -21,8 +20,6 @@ NOW, LINK, TAKEN, SHARED, DEVICE = 0, 1, 2, 3, 4
 LINK_BUSY, WORK, SPIN, HELPED, HELPER_CPU, TAKER_CPU, BYTES = 5, 6, 7, 8, 9, 10, 11
 PER_BYTE, CAPACITY, PROCESSORS = 0, 1, 2
 ENTRIES = 1 << 14
-
-_ONE = np.uint64(1)
 
 
 def new_pipe():
@@ -106,13 +103,6 @@ def sort_of(item, bounds):
 def drawn(sizes, sort, rng):
     """One of the sizes of a kind of content, all equally likely."""
     return sizes[sort, min(np.int64(rng.random() * sizes.shape[1]), sizes.shape[1] - 1)]
-
-
-@jit
-def lowest(mask):
-    """(the lowest bit of a word that is not 0, its position)."""
-    bit = mask & ~(mask - _ONE)
-    return bit, popcount(bit - _ONE)
 
 
 @jit

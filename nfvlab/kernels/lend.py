@@ -13,13 +13,13 @@ from nfvlab.kernels.conveyor import (
     drawn,
     first_free,
     first_from,
-    lowest,
     others_work,
     send,
     sort_of,
     work,
 )
 from nfvlab.kernels.jit import jit
+from nfvlab.kernels.pagemap import popcount
 
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work: for a light item, for handing over, for a result and per byte of it
@@ -32,6 +32,8 @@ COSTS = 13
 #: option: wait for a helper, the worker tells light items apart
 WAIT, APART = 0, 1
 _SIZE, _TAKE, _LINK = 0, 1, 2
+
+_ONE = np.uint64(1)
 
 
 @jit
@@ -87,12 +89,13 @@ def walk(
     held = np.zeros((3, done.size))
     put, item = 0.0, at
     while left > 0 and put <= budget and clock[NOW] <= deadline:
-        w, mask = first_from(todo, item)
+        w, word = first_from(todo, item)
+        mask = np.uint64(word)
         item = w << 6
         while mask and put <= budget:
-            bit, position = lowest(mask)
+            bit = mask & ~(mask - _ONE)
             mask &= ~bit
-            item = (w << 6) + position
+            item = (w << 6) + popcount(bit - _ONE)
             todo[w] &= ~bit
             left -= 1
             kind = LIGHT if (heavy[w] & bit) == 0 else AGAIN if seen[w] & bit else NEW

@@ -14,12 +14,12 @@ from nfvlab.kernels.conveyor import (
     drawn,
     first_free,
     first_from,
-    lowest,
     send,
     sort_of,
     work,
 )
 from nfvlab.kernels.jit import jit
+from nfvlab.kernels.pagemap import popcount
 
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work by step
@@ -152,15 +152,15 @@ def walk(
     """
     counts = np.zeros(4, dtype=np.int64)
     put, faults, lights = 0.0, 0, 0
-    w, mask = at >> 6, np.uint64(0)
     item = at
     while left > 0 and put <= budget and clock[NOW] <= deadline:
-        w, mask = first_from(todo, item)
+        w, word = first_from(todo, item)
+        mask = np.uint64(word)
         item = w << 6
         while mask and put <= budget:
-            bit, position = lowest(mask)
+            bit = mask & ~(mask - _ONE)
             mask &= ~bit
-            item = (w << 6) + position
+            item = (w << 6) + popcount(bit - _ONE)
             todo[w] &= ~bit
             left -= 1
             is_light = (heavy[w] & bit) == 0
