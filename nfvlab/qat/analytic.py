@@ -1,0 +1,183 @@
+"""analyze(): a migration three ways side by side, as a recursion over rounds at the pace of the slowest station."""
+
+from dataclasses import dataclass
+from math import inf
+
+from nfvlab import results
+from nfvlab.precopy.fluid import Fluid
+from nfvlab.precopy.params import ram_pages
+from nfvlab.qat import claims
+from nfvlab.qat.compressed_rounds import PacedSender, follow
+from nfvlab.qat.cpu_work import Channels, Threads, Xbzrle
+from nfvlab.qat.device_work import Iaa, Qatzip
+from nfvlab.qat.mva import bounds, mva
+from nfvlab.qat.params import OUTPUTS, WAYS, Params
+from nfvlab.qat.ring_work import Talk
+from nfvlab.qat.work import Way
+from nfvlab.results import Claim, approx, exact, output
+from nfvlab.units import GiB
+
+NAN = float("nan")
+_LOOSE = approx(rel=0.05, where=claims.PROVISIONAL)
+CPU_WAYS = {"threads zlib": Threads, "multifd zlib": Channels, "multifd zstd": Channels, "xbzrle": Xbzrle}
+DEVICE_WAYS = {"talk": Talk, "QATzip": Qatzip, "IAA": Iaa}
+
+
+@dataclass(frozen=True)
+class Course:
+    """One way's course: the fluid's rounds, what was slowest when, and for which share of the pages' time.
+
+    slowest: (from when on, ns, station); slowest_frac: (station, share of the time that pages take), largest first.
+    through_frac: share of all pages that what compresses takes, rather than being full.
+    """
+
+    fluid: Fluid
+    slowest: tuple[tuple[float, str], ...]
+    slowest_frac: tuple[tuple[str, float], ...]
+    through_frac: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theory(results.Theory):
+    """One value a way, in the order of WAYS; NaN where that way's migration does not complete.
+
+    `courses`: how each goes. Of the talk's ring, for touched pages of a first pass whose thread waits: `ring_per_s`,
+    pages per second if times are constant (the upper asymptotic bound), and `ring_mva_per_s`, if they are exponential
+    (exact mean-value analysis); both infinite for channels. `preread_ns`: what reading all addresses takes, before the
+    migration begins and in none of the outputs.
+    """
+
+    params: Params
+    total_time_ns: tuple[float, ...] = output(OUTPUTS["total_time_ns"], _LOOSE)
+    downtime_ns: tuple[float, ...] = output(OUTPUTS["downtime_ns"], _LOOSE)
+    transferred_bytes: tuple[float, ...] = output(OUTPUTS["transferred_bytes"], _LOOSE)
+    wire_bytes: tuple[float, ...] = output(OUTPUTS["wire_bytes"], _LOOSE)
+    source_cpu_frac: tuple[float, ...] = output(OUTPUTS["source_cpu_frac"], _LOOSE)
+    destination_cpu_frac: tuple[float, ...] = output(OUTPUTS["destination_cpu_frac"], _LOOSE)
+    dirty_sync_count: tuple[float, ...] = output(OUTPUTS["dirty_sync_count"], _LOOSE)
+    converged_frac: tuple[float, ...] = output(OUTPUTS["converged_frac"], exact())
+    raw_frac: tuple[float, ...] = output(OUTPUTS["raw_frac"], _LOOSE)
+    thread_busy_frac: tuple[float, ...] = output(OUTPUTS["thread_busy_frac"], _LOOSE)
+    engine_busy_frac: tuple[float, ...] = output(OUTPUTS["engine_busy_frac"], _LOOSE)
+    link_busy_frac: tuple[float, ...] = output(OUTPUTS["link_busy_frac"], _LOOSE)
+    courses: tuple[Course, ...]
+    ring_per_s: float
+    ring_mva_per_s: float
+    preread_ns: float
+
+    def claim(self, name: str) -> Claim:
+        """What is claimed of output `name`, "total_time_ns[2]", for this very migration."""
+        field, _, index = name.rstrip("]").partition("[")
+        return claims.claim(self.params, self.courses[int(index or 0)].fluid, field)
+
+
+def ways(p: Params) -> tuple[Way, ...]:
+    """The three ways of the scenario."""
+    return Way(p), CPU_WAYS[p.cpu_method](p), DEVICE_WAYS[p.accelerator](p)
+
+
+def analyze(p: Params) -> Theory:
+    """What to expect of one migration of `p`, each way."""
+    made = ways(p)
+    followed = [_followed(p, way) for way in made]
+    columns = [_outputs(p, course.fluid, totals) for course, totals in followed]
+    ring = ring_rates(made[2]) if isinstance(made[2], Talk) else (inf, inf)
+    return Theory(
+        params=p,
+        **{name: tuple(column[name] for column in columns) for name in OUTPUTS},
+        courses=tuple(course for course, _ in followed),
+        ring_per_s=ring[0],
+        ring_mva_per_s=ring[1],
+        preread_ns=preread_ns(p),
+    )
+
+
+def preread_ns(p: Params) -> float:
+    """Time of reading every page's address before a migration by the talk's rings, where they are kept."""
+    kept = p.accelerator == "talk" and p.cached_translation
+    return ram_pages(p) * p.preread_cycles * 1e9 / p.cpu_hz if kept else 0.0
+
+
+def ring_rates(way: Talk) -> tuple[float, float]:
+    """Pages per second of the talk's ring, for constant and for exponential times."""
+    p = way.p
+    work = way.page(p.content, True)
+    stations, delay_ns = way.ring(work)
+    scale = p.request_pages * 1e9
+    return (
+        bounds(stations, delay_ns, p.ring_requests).high * scale,
+        mva(stations, delay_ns, p.ring_requests).per_ns * scale,
+    )
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Over all pages of a migration: times (ns), bytes, pages."""
+
+    wire_bytes: float
+    thread_ns: float
+    source_cpu_ns: float
+    destination_cpu_ns: float
+    engine_busy_ns: float
+    link_ns: float
+    content: float
+    raw: float
+
+
+def _followed(p: Params, way: Way) -> tuple[Course, Sums]:
+    fluid, sender = follow(p, way)
+    return _course(fluid, sender), _sums(way, sender)
+
+
+def _sums(way: Way, sender: PacedSender) -> Sums:
+    total = [0.0] * 8
+    for kind in sender.kinds.values():
+        work, flow = kind.flow.work, kind.flow
+        each = (
+            work.wire_bytes,
+            work.thread_ns,
+            work.thread_ns + work.workers_ns + flow.spin_ns,
+            work.reader_ns + work.loaders_ns,
+            way.engine_busy_ns(work),
+            work.link_ns,
+            work.content,
+            work.raw,
+        )
+        total = [have + kind.pages * more for have, more in zip(total, each, strict=True)]
+    return Sums(*total)
+
+
+def _course(fluid: Fluid, sender: PacedSender) -> Course:
+    times: dict[str, float] = {}
+    pages = through = 0.0
+    for kind in sender.kinds.values():
+        pace_ns = max(kind.source_ns, kind.drain_ns)
+        times[kind.slowest] = times.get(kind.slowest, 0.0) + kind.pages * pace_ns
+        pages, through = pages + kind.pages, through + kind.pages * kind.flow.through_frac
+    total = sum(times.values()) or 1.0
+    shares = sorted(((name, time / total) for name, time in times.items()), key=lambda pair: -pair[1])
+    return Course(fluid, tuple(sender.slowest), tuple(shares), through / pages if pages else 1.0)
+
+
+def _outputs(p: Params, fluid: Fluid, sums: Sums) -> dict[str, float]:
+    if not fluid.converged:
+        return dict.fromkeys(OUTPUTS, NAN) | {"converged_frac": 0.0}
+    total_ns = fluid.total_time_ns
+    syncs_ns = fluid.dirty_sync_count * (p.sync_ns + p.sync_per_gib_ns * p.ram_bytes / GiB)
+    return {
+        "total_time_ns": total_ns,
+        "downtime_ns": fluid.downtime_ns,
+        "transferred_bytes": fluid.transferred_bytes,
+        "wire_bytes": sums.wire_bytes,
+        "source_cpu_frac": (sums.source_cpu_ns + syncs_ns) / total_ns,
+        "destination_cpu_frac": sums.destination_cpu_ns / total_ns,
+        "dirty_sync_count": fluid.dirty_sync_count,
+        "converged_frac": 1.0,
+        "raw_frac": sums.raw / sums.content if sums.content else 0.0,
+        "thread_busy_frac": (sums.thread_ns + syncs_ns) / total_ns,
+        "engine_busy_frac": sums.engine_busy_ns / total_ns,
+        "link_busy_frac": sums.link_ns / total_ns,
+    }
+
+
+__all__ = ["WAYS", "Course", "Theory", "analyze", "ring_rates", "ways"]

@@ -1,0 +1,35 @@
+"""What the theory of compressed migration claims: tolerances that are provisional until both sides are compared."""
+
+from nfvlab.precopy import claims as precopy
+from nfvlab.precopy.fluid import Fluid
+from nfvlab.precopy.params import PAGE_BYTES
+from nfvlab.qat.params import Params
+from nfvlab.results import Claim, approx
+
+PROVISIONAL = "provisional: not yet compared with the simulation"
+LOOSE = {
+    "total_time_ns": 0.03,
+    "downtime_ns": 0.1,
+    "transferred_bytes": 0.02,
+    "wire_bytes": 0.02,
+    "source_cpu_frac": 0.05,
+    "destination_cpu_frac": 0.05,
+    "thread_busy_frac": 0.05,
+    "engine_busy_frac": 0.05,
+    "link_busy_frac": 0.05,
+}
+SHARES_ABS = 0.02
+
+
+def claim(p: Params, course: Fluid, name: str) -> Claim:
+    """The claim of output `name` of the way whose course is given: pre-copy's own, and what the stations' laws add."""
+    if name == "converged_frac":
+        return precopy.claim(p, course, name)
+    if name == "raw_frac":
+        return approx(rel=0, abs=SHARES_ABS, where=PROVISIONAL)
+    if name == "dirty_sync_count":
+        return approx(rel=0.1, abs=1, where=PROVISIONAL)
+    if name.endswith("_frac"):
+        return approx(rel=LOOSE[name], abs=SHARES_ABS, where=PROVISIONAL)
+    known = precopy.claim(p, course, "transferred_bytes" if name == "wire_bytes" else name)
+    return approx(rel=max(known.rel, LOOSE[name]), abs=max(known.abs, PAGE_BYTES), where=PROVISIONAL)

@@ -1,0 +1,163 @@
+"""The pre-copy recursion of pages that are compressed: rounds, windows and stop rule as QEMU has them, at its pace.
+
+What differs from pre-copy alone: each run of pages has the pace of its slowest station (`work.Way.flow`), and its
+bytes on the wire need not be those that QEMU counts. Limiter, bandwidth estimate and stop rule go by the latter, and
+compare it with 4096 bytes for every page that is left.
+"""
+
+from nfvlab.precopy.dirtying import Classes
+from nfvlab.precopy.fluid import Fluid, fluid
+from nfvlab.precopy.params import PAGE_BYTES
+from nfvlab.precopy.rates import Cost
+from nfvlab.precopy.regions import Region, regions
+from nfvlab.precopy.rounds import Rounds
+from nfvlab.precopy.sender import Kind, Run, Sender
+from nfvlab.qat.cpu_work import Xbzrle
+from nfvlab.qat.params import Params
+from nfvlab.qat.work import Flow, Way, mix
+
+FINE = 64  # how finely the mixture of pages sent again is known, for fewer kinds
+Parts = tuple[tuple[float, str], ...]  # (share, content)
+
+
+def memory(p: Params) -> tuple[Region, ...]:
+    """What the first pass sends: pre-copy's regions, with zero pages strewn among the touched ones."""
+    return tuple(
+        region._replace(nonzero=region.nonzero * (1 - p.zero_mix_frac))
+        if region.name == "touched"
+        else region
+        for region in regions(p)
+    )
+
+
+class PacedKind(Kind):
+    """A kind of run with its flow."""
+
+    __slots__ = ("flow", "pages", "slowest")
+
+    def __init__(self, p: Params, flow: Flow):
+        work = flow.work
+        super().__init__(p, Cost(flow.source_ns, work.link_ns, flow.load_ns, work.counted_bytes))
+        self.hold_ns = p.socket_bytes / work.wire_bytes * self.drain_ns
+        self.flow, self.pages = flow, 0.0
+        budget_ns = self.size / self.budget_bytes * (p.window_ns + self.late_ns)
+        self.slowest = flow.slowest if budget_ns <= max(self.source_ns, self.drain_ns) else "max-bandwidth"
+
+
+class PacedSender(Sender):
+    """A sender that knows how many pages of each kind it has sent, and when its slowest station changed."""
+
+    def __init__(self, p: Params, way: Way):
+        super().__init__(p)
+        self.way, self.kinds = way, {}
+        self.slowest: list[tuple[float, str]] = []
+
+    def paced(self, pages: float, nonzero_frac: float, parts: Parts, fresh: bool, hit: float = 0.0) -> Run:
+        """A run of pages of such contents; hit: share of them whose last version is in xbzrle's cache."""
+        key = (parts, fresh, hit)
+        kind = self.kinds.get(key)
+        if kind is None:
+            kind = self.kinds[key] = PacedKind(self.p, self._flow(parts, fresh, hit))
+        return Run(pages, kind, nonzero_frac)
+
+    def _flow(self, parts: Parts, fresh: bool, hit: float) -> Flow:
+        flow = self.way.flow(list(parts), fresh)
+        if not hit:
+            return flow
+        encoded = mix((share, self.way.hit(content)) for share, content in parts)
+        return self.way.paced(mix([(hit, encoded), (1 - hit, flow.work)]), 0.0, 1.0)
+
+    def _write(self, run: Run, pages: float) -> None:
+        if not self.slowest or self.slowest[-1][1] != run.kind.slowest:
+            self.slowest.append((self.now_ns, run.kind.slowest))
+        run.kind.pages += pages
+        super()._write(run, pages)
+
+    def _skip(self, run, windows, like):
+        sent = super()._skip(run, windows, like)
+        run.kind.pages += sent
+        return sent
+
+
+class PacedRounds(Rounds):
+    """Rounds of one way."""
+
+    def __init__(self, p: Params, fresh: tuple[Region, ...], wait_ns: float, way: Way):
+        super().__init__(p, fresh, wait_ns)
+        plain, self.sender = self.sender, PacedSender(p, way)
+        self.sender.now_ns = plain.now_ns
+        self.written_content = p.content if p.written_content == "same" else p.written_content
+        self.xbzrle = isinstance(way, Xbzrle)
+        self.cached = 0.0  # pages with a version in a cache without end
+        self.working = max(p.wss_bytes // PAGE_BYTES + self.fresh_background(), 1.0)
+
+    def fresh_background(self) -> float:
+        """Pages that the guest's kernel writes to."""
+        return sum(region.written for region in self.fresh if region.name == "low")
+
+    def content(self, name: str) -> str:
+        """What the non-zero pages of a region hold."""
+        return {"touched": self.p.content, "working set": self.written_content}.get(name, "system")
+
+    def queue(self) -> list[Run]:
+        """What is marked, from the cursor on, each region with its own pace."""
+        return [*map(self._fresh_run, self.fresh), self._again_run()]
+
+    def _fresh_run(self, region: Region) -> Run:
+        share = region.nonzero / region.pages
+        known = round(share, 9)
+        parts = tuple(
+            (part, content)
+            for part, content in ((known, self.content(region.name)), (1 - known, "zero"))
+            if part > 0
+        )
+        return self.sender.paced(region.pages, share, parts, True)
+
+    def _again_run(self) -> Run:
+        kernel = self._kernel_frac()
+        pairs = ((1 - kernel, self.written_content), (kernel, "system"))
+        parts = tuple((share, content) for share, content in pairs if share > 0)
+        return self.sender.paced(self.again, 1.0, parts, False, self.hit_frac())
+
+    def _kernel_frac(self) -> float:
+        """Of the pages marked, the kernel's share."""
+        written, marked = self.written, self.written.marked()
+        if not marked:
+            return 0.0 if self.p.wss_bytes else 1.0
+        kernel = float(written.dirty[0].sum()) if isinstance(written, Classes) else written.idle_marked
+        return round(kernel / marked * FINE) / FINE
+
+    def hit_frac(self) -> float:
+        """Of the pages sent again, the share whose last version is in the cache: sent again before, and it fits."""
+        if not self.xbzrle:
+            return 0.0
+        fits = min(self.sender.way.slots / self.working, 1.0)
+        return round(self.cached / self.working * fits * FINE) / FINE
+
+    def _send(self) -> float:
+        before = self.again
+        left = super()._send()
+        self._cache(before - self.again)
+        return left
+
+    def _cache(self, sent: float) -> None:
+        new = max(1 - self.cached / self.working, 0.0)
+        self.cached = min(self.cached + new * sent, self.working)
+
+    def stride(self, count: int, length_ns: float, size: float, normal: float) -> None:
+        """Pass over like rounds; their pages count for the kind of the last."""
+        super().stride(count, length_ns, size, normal)
+        self._again_run().kind.pages += count * normal
+        self._cache(count * normal)
+
+
+def follow(p: Params, way: Way) -> tuple[Fluid, PacedSender]:
+    """The course of a migration, and its sender with the pages of each kind."""
+    made: list[PacedRounds] = []
+
+    def rounds(p: Params, fresh: tuple[Region, ...], wait_ns: float) -> PacedRounds:
+        made.append(PacedRounds(p, fresh, wait_ns, way))
+        return made[0]
+
+    course = fluid(p, memory(p), 0.0, rounds)
+    return course, made[0].sender

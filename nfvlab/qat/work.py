@@ -1,0 +1,171 @@
+"""What an average page asks of thread, compressors, link and destination, and the pace that follows.
+
+Sockets, rings and channels' queues let every station work at its own average, so the slowest sets the pace: the
+bottleneck law. What compresses has its own limit, `pool_ns` (a ring's turns, a device's slices, threads at work);
+pages that would have to wait for it either wait, or go another way, in a share that `mva.balance` finds.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
+from nfvlab.precopy.rates import NORMAL_BYTES
+from nfvlab.qat.mva import balance
+from nfvlab.qat.params import Params
+
+LENGTH_BYTES = 4  # QEMU migration/qemu-file.c: a compressed page is preceded by its length
+ZLIB_BYTES = 6  # RFC 1950: two bytes of header, an Adler-32
+
+
+class Work(NamedTuple):
+    """Means of one page; a mixture's are the mixture of theirs.
+
+    thread, reader: CPU of the migration thread and of the destination's loading thread. workers, loaders: of the other
+    threads at both ends. engine, inflate: time at a device's slice. hold, load_hold: time without work in which a
+    worker or a place in the ring is kept, or a loader. wire, counted: bytes sent, and as QEMU counts them. normal:
+    share that is not sent as a zero page; content: that is not zero; raw: that is not zero and sent as it is.
+    """
+
+    thread_ns: float = 0.0
+    workers_ns: float = 0.0
+    engine_ns: float = 0.0
+    hold_ns: float = 0.0
+    link_ns: float = 0.0
+    reader_ns: float = 0.0
+    loaders_ns: float = 0.0
+    load_hold_ns: float = 0.0
+    inflate_ns: float = 0.0
+    wire_bytes: float = 0.0
+    counted_bytes: float = 0.0
+    normal: float = 0.0
+    content: float = 0.0
+    raw: float = 0.0
+
+    @property
+    def cpu_ns(self) -> float:
+        """CPU time at both ends."""
+        return self.thread_ns + self.workers_ns + self.reader_ns + self.loaders_ns
+
+
+def mix(parts: Iterable[tuple[float, Work]]) -> Work:
+    """The average page of (share, page) pairs."""
+    total = [0.0] * len(Work._fields)
+    for share, work in parts:
+        if share:
+            total = [have + share * more for have, more in zip(total, work, strict=True)]
+    return Work(*total)
+
+
+class Flow(NamedTuple):
+    """A run of like pages at its pace: time per page of source and destination, and which station is slowest.
+
+    through_frac: share that the pool takes. spin_ns: CPU time per page of a thread that polls while it waits.
+    """
+
+    work: Work
+    source_ns: float
+    load_ns: float
+    slowest: str
+    through_frac: float = 1.0
+    spin_ns: float = 0.0
+
+
+class Way:
+    """One way of sending pages; this one sends them as they are."""
+
+    engines = 1  # servers of what compresses
+    loaders = 1  # destination threads that share the work of `loaders_ns`
+    inflaters = 1  # the destination's devices, or their slices
+    pool_name = "engine"
+    polls = False  # whether the thread spins while it waits for the pool
+
+    def __init__(self, p: Params):
+        self.p = p
+        self.byte_ns = 1e9 / (p.link_bytes_per_s * p.link_share_frac)
+        self.check_ns = min(p.nonzero_check_cycles * 1e9 / p.cpu_hz, p.send_ns)
+        self.copy_ns = p.send_ns - self.check_ns
+        self.fault_ns = max(p.first_touch_ns - p.again_ns, 0.0)
+
+    def page(self, content: str, fresh: bool) -> Work:
+        """A page that the pool takes; content: of CONTENTS, "system" or "zero"; fresh: never sent before."""
+        return self.plain(content, fresh)
+
+    def other(self, content: str, fresh: bool) -> Work | None:
+        """The same page when the pool is full; None if it waits."""
+        return None
+
+    def plain(self, content: str, fresh: bool) -> Work:
+        """A page as pre-copy without compression sends it."""
+        p = self.p
+        if content == "zero":
+            return self.sized(
+                Work(thread_ns=p.zero_scan_ns, reader_ns=p.zero_load_ns), ZERO_PAGE_BYTES, fresh, "zero"
+            )
+        work = Work(
+            thread_ns=p.send_ns,
+            reader_ns=p.first_touch_ns if fresh else p.again_ns,
+            normal=1.0,
+            content=1.0,
+            raw=1.0,
+        )
+        return self.sized(work, NORMAL_BYTES, fresh)
+
+    def sized(
+        self, work: Work, wire: float, fresh: bool, kind: str = "", counted: float | None = None
+    ) -> Work:
+        """The page with its bytes and its time on the link, which adds none to the first touch of a zero page."""
+        more = self.p.link_page_ns if fresh and kind != "zero" else 0.0
+        return work._replace(
+            wire_bytes=wire,
+            counted_bytes=wire if counted is None else counted,
+            link_ns=wire * self.byte_ns + more,
+        )
+
+    def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
+        """Name and time per page of every station but the pool."""
+        load = max(
+            work.reader_ns,
+            (work.loaders_ns + work.load_hold_ns) / self.loaders,
+            work.inflate_ns / self.inflaters,
+        )
+        found = (("thread", work.thread_ns), ("link", work.link_ns), ("destination", load))
+        if self.p.shared_cores:
+            found += (("shared cores", work.cpu_ns / self.p.shared_cores),)
+        return found
+
+    def pool_ns(self, work: Work) -> float:
+        """Time per page of what compresses, when it is always busy; 0 if there is no limit."""
+        return 0.0
+
+    def engine_busy_ns(self, work: Work) -> float:
+        """Time per page for which what compresses is busy, mean over all of it."""
+        return 0.0
+
+    def flow(self, parts: list[tuple[float, str]], fresh: bool) -> Flow:
+        """The pace of a run of pages, (share, content) pairs."""
+        work = mix((share, self.page(content, fresh)) for share, content in parts)
+        pool_ns, share = self.pool_ns(work), 1.0
+        others = [(part, self.other(content, fresh)) for part, content in parts] if pool_ns else []
+        if others and all(one is not None for _, one in others):
+            other = mix(others)
+            raw, through = ([ns for _, ns in self.stations(one)] for one in (other, work))
+            share = balance(raw, through, 1 / pool_ns)
+            if share < 1:
+                work = mix([(share, work), (1 - share, other)])
+        return self.paced(work, share * pool_ns, share)
+
+    def paced(self, work: Work, pool_ns: float, share: float) -> Flow:
+        """The flow of an average page that the pool takes `pool_ns` for; share: of the pages that it takes."""
+        stations = dict(self.stations(work))
+        slowest = max(stations, key=stations.__getitem__)
+        if pool_ns > stations[slowest]:
+            slowest = self.pool_name
+        source_ns = max(
+            stations["thread"], pool_ns, stations.get("shared cores", 0.0), stations.get("channels", 0.0)
+        )
+        waits = pool_ns >= max(stations.values()) and share == 1
+        spin_ns = pool_ns - work.thread_ns if self.polls and waits else 0.0
+        return Flow(work, source_ns, stations["destination"], slowest, share, spin_ns)
+
+
+__all__ = ["HEADER_BYTES", "LENGTH_BYTES", "PAGE_BYTES", "ZLIB_BYTES", "Flow", "Way", "Work", "mix"]
