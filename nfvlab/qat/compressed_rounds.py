@@ -17,6 +17,7 @@ from nfvlab.qat.params import Params
 from nfvlab.qat.work import Flow, Way, mix
 
 FINE = 64  # how finely the mixture of pages sent again is known, for fewer kinds
+DEVICE = ("ring", "engine")
 Parts = tuple[tuple[float, str], ...]  # (share, content)
 
 
@@ -37,7 +38,8 @@ class PacedKind(Kind):
 
     def __init__(self, p: Params, flow: Flow):
         work = flow.work
-        super().__init__(p, Cost(flow.source_ns, work.link_ns, flow.load_ns, work.counted_bytes))
+        device = 1 + p.speed_cv_frac**2 if flow.slowest in DEVICE else 1.0  # does not vary as hosts do
+        super().__init__(p, Cost(flow.source_ns * device, work.link_ns, flow.load_ns, work.counted_bytes))
         self.hold_ns = p.socket_bytes / work.wire_bytes * self.drain_ns
         self.flow, self.pages = flow, 0.0
         budget_ns = self.size / self.budget_bytes * (p.window_ns + self.late_ns)
@@ -105,7 +107,7 @@ class PacedRounds(Rounds):
 
     def _fresh_run(self, region: Region) -> Run:
         share = region.nonzero / region.pages
-        known = round(share, 9)
+        known = round(share, 12)
         parts = tuple(
             (part, content)
             for part, content in ((known, self.content(region.name)), (1 - known, "zero"))
