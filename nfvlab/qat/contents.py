@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nfvlab.params import ASSUMED, param
 from nfvlab.precopy import params as precopy
-from nfvlab.units import MiB
+from nfvlab.units import MiB, ms, s
 
 CALGARY = "data/compression/calgary_4kib.csv"
 CONTENTS = ("calgary", "random", "own")
@@ -61,12 +61,24 @@ class Contents(precopy.Params):
         typical=(0, 0.9),
         source=ASSUMED,
     )
+    skip_free: bool = param(
+        False,
+        "the guest's free pages are not sent, whichever way (see freepages)",
+        source="the talk: PV and QAT",
+    )
+    free_report_ns: float = param(
+        20 * ms,
+        "from asking for the free pages until their bitmap is there",
+        domain=(0, 100 * s),
+        typical=(0, 200 * ms),
+        source=ASSUMED,
+    )
     zero_compressed_bytes: int = param(
-        29,
+        43,
         "a zero page compressed like any other",
         domain=(9, 4096),
         typical=(9, 64),
-        source="RFC 1951, fixed codes: 3 + 8 + 15 x 13 + 18 + 7 bits",
+        source="zlib 1.2.13, level 1 with fixed codes; 29 bytes is the least that RFC 1951 allows with them",
     )
     delta_bytes: int = param(
         64,

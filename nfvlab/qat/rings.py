@@ -46,6 +46,7 @@ class RingThread(CompressingThread):
         if self.p.cached_translation:
             self.extra_work_ns = self.pages * self.p.preread_cycles * per_cycle_ns(self.p)
             self.elapse(self.extra_work_ns)
+        super().begin_bulk()
 
     def engines(self) -> float:
         """Slices of all devices."""

@@ -13,21 +13,23 @@ from nfvlab import replications
 from nfvlab.kernels import pagemap
 from nfvlab.precopy import simulation as precopy
 from nfvlab.precopy.guest import Guest
-from nfvlab.precopy.memory import layout
-from nfvlab.precopy.migration_thread import MigrationThread
+from nfvlab.precopy.memory import guest_memory, layout
+from nfvlab.precopy.params import ram_pages
+from nfvlab.qat.books import Spent, Use
 from nfvlab.qat.channels import ChannelsThread
 from nfvlab.qat.compress_threads import ThreadsThread
 from nfvlab.qat.params import OUTPUTS, WAYS, Params
+from nfvlab.qat.plain import PlainThread
 from nfvlab.qat.rings import RingThread
-from nfvlab.qat.thread import Spent, spent_uncompressed
 from nfvlab.qat.xbzrle import XbzrleThread
 
 
 @dataclass(frozen=True)
 class Run(precopy.Run):
-    """One simulated migration one way: its totals, timeline, and what it took."""
+    """One simulated migration one way: its totals, timeline, what it took, and had used at the end of each window."""
 
     spent: Spent
+    uses: tuple[Use, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,38 +39,39 @@ class Samples(replications.Samples):
     outputs = dict.fromkeys(replications.names(OUTPUTS, tuple(OUTPUTS), WAYS), "")
 
 
-def guest_of(p: Params, rng: np.random.Generator) -> Guest:
-    """The guest, with a share of its touched pages zero."""
-    guest = Guest(p, rng)
+def guest_of(p: Params, rng: np.random.Generator) -> tuple[Guest, np.ndarray | None]:
+    """The guest, with a share of its touched pages zero; its free pages where they are to be skipped."""
+    memory = guest_memory(p, rng)
     if p.zero_mix_frac > 0:
         start, size = layout(p).touched
-        zero = pagemap.zeros(guest.nonzero.size * 64)
+        zero = pagemap.zeros(ram_pages(p))
         pagemap.set_bits(zero, start + np.flatnonzero(rng.random(size) < p.zero_mix_frac))
-        pagemap.subtract(guest.nonzero, zero)
-    return guest
+        pagemap.subtract(memory.nonzero, zero)
+    return Guest(p, rng, memory.nonzero), ~memory.used if p.skip_free else None
 
 
-def thread_of(p: Params, way: str, guest: Guest, rng: np.random.Generator) -> MigrationThread:
-    """The migration thread of one of WAYS."""
-    if way == "none":
-        return MigrationThread(p, rng, guest)
-    method = p.accelerator if way == "QAT" else p.cpu_method
+def thread_of(p: Params, way: str, rng: np.random.Generator) -> PlainThread:
+    """The migration thread of one of WAYS, on a fresh guest."""
+    visits, sending = rng.spawn(2)
+    guest, free = guest_of(p, visits)
+    method = {"none": "none", "QAT": p.accelerator, "CPU threads": p.cpu_method}[way]
+    common = {"p": p, "rng": sending, "guest": guest, "free": free}
+    if method == "none":
+        return PlainThread(**common)
     if method == "talk":
-        return RingThread(p, rng, guest)
+        return RingThread(**common)
     if method == "threads zlib":
-        return ThreadsThread(p, rng, guest, takers_count=p.decompress_threads_count)
+        return ThreadsThread(**common, takers_count=p.decompress_threads_count)
     if method == "xbzrle":
-        return XbzrleThread(p, rng, guest)
-    return ChannelsThread(p, rng, guest, method=method)
+        return XbzrleThread(**common)
+    return ChannelsThread(**common, method=method)
 
 
 def migrate(p: Params, way: str, rng: np.random.Generator) -> Run:
     """One migration one way."""
-    visits, sending = rng.spawn(2)
-    thread = thread_of(p, way, guest_of(p, visits), sending)
+    thread = thread_of(p, way, rng)
     run = precopy.run(thread)
-    spent = spent_uncompressed(thread) if way == "none" else thread.spent()
-    return Run(run.totals, run.timeline, run.sync_times_ns, spent)
+    return Run(run.totals, run.timeline, run.sync_times_ns, thread.spent(), tuple(thread.uses))
 
 
 def outputs_of(run: Run) -> dict[str, float]:

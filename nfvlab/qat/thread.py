@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nfvlab.kernels import conveyor, pagemap
-from nfvlab.precopy.migration_thread import MigrationThread
+from nfvlab.kernels import conveyor
 from nfvlab.precopy.page_costs import NORMAL_BYTES, slowness
 from nfvlab.qat import sizes
+from nfvlab.qat.books import Spent, Use, sync_work_ns, until
 from nfvlab.qat.params import Params
-from nfvlab.units import GiB, s
+from nfvlab.qat.plain import PlainThread
+from nfvlab.units import s
 
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 
@@ -22,31 +23,13 @@ class Pace:
     link: float
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What a migration took of its resources, all in ns but the bytes and pages."""
-
-    thread_ns: float
-    engine_ns: float
-    link_ns: float
-    source_cpu_ns: float
-    destination_cpu_ns: float
-    wire_bytes: float
-    raw_pages: int
-
-
 def per_cycle_ns(p: Params) -> float:
     """Nanoseconds of a CPU cycle."""
     return s / p.cpu_hz
 
 
-def sync_work_ns(p: Params, syncs: int) -> float:
-    """The migration thread's work for synchronisations of the dirty bitmap."""
-    return syncs * (p.sync_ns + p.sync_per_gib_ns * p.ram_bytes / GiB)
-
-
 @dataclass
-class CompressingThread(MigrationThread):
+class CompressingThread(PlainThread):
     """A migration thread whose walk is a kernel that makes pages smaller; subclasses say which, and what it costs."""
 
     takers_count: int = 1
@@ -126,36 +109,23 @@ class CompressingThread(MigrationThread):
         check_ns = 0.0 if checked else p.nonzero_check_cycles * per_cycle_ns(p)
         return max(p.send_ns - check_ns, 0.0) / NORMAL_BYTES
 
+    def used(self) -> Use:
+        """Busy times until now."""
+        c = self.clocks
+        extra_ns = sync_work_ns(self.p, self.totals.dirty_sync_count) + self.extra_work_ns
+        link_ns = until(float(c[conveyor.LINK_BUSY]), float(c[conveyor.LINK]), self.now_ns)
+        engine_ns = float(c[conveyor.HELPED]) / self.engines()
+        return Use(self.now_ns, float(c[conveyor.WORK]) + extra_ns, engine_ns, link_ns)
+
     def spent(self) -> Spent:
         """What the migration took."""
-        c = self.clocks
-        syncs_ns = sync_work_ns(self.p, self.totals.dirty_sync_count) + self.extra_work_ns
-        thread_ns = float(c[conveyor.WORK]) + syncs_ns
+        c, used = self.clocks, self.used()
         return Spent(
-            thread_ns=thread_ns,
-            engine_ns=float(c[conveyor.HELPED]) / self.engines(),
-            link_ns=float(c[conveyor.LINK_BUSY]),
-            source_cpu_ns=thread_ns + float(c[conveyor.SPIN] + c[conveyor.HELPER_CPU]),
+            thread_ns=used.thread_ns,
+            engine_ns=used.engine_ns,
+            link_ns=used.link_ns,
+            source_cpu_ns=used.thread_ns + float(c[conveyor.SPIN] + c[conveyor.HELPER_CPU]),
             destination_cpu_ns=float(c[conveyor.TAKER_CPU]),
             wire_bytes=float(c[conveyor.BYTES]) + self.named_bytes,
             raw_pages=self.raw_pages,
         )
-
-
-def spent_uncompressed(thread: MigrationThread) -> Spent:
-    """What a migration without compression took, from its counts."""
-    p, t = thread.p, thread.totals
-    new = int(pagemap.count(thread.seen))
-    again = t.normal_pages - new
-    work_ns = t.normal_pages * p.send_ns + t.duplicate_pages * p.zero_scan_ns
-    thread_ns = work_ns + sync_work_ns(p, t.dirty_sync_count)
-    per_byte_ns = s / (p.link_bytes_per_s * p.link_share_frac)
-    return Spent(
-        thread_ns=thread_ns,
-        engine_ns=0.0,
-        link_ns=t.transferred_bytes * per_byte_ns + new * p.link_page_ns,
-        source_cpu_ns=thread_ns,
-        destination_cpu_ns=new * p.first_touch_ns + again * p.again_ns + t.duplicate_pages * p.zero_load_ns,
-        wire_bytes=t.transferred_bytes,
-        raw_pages=t.normal_pages,
-    )

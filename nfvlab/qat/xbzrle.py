@@ -5,15 +5,16 @@ sends pages as they are and caches none; later a page that is not in the cache i
 is mapped directly, page number modulo its size, and a page that is not older than two rounds keeps its place.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nfvlab.kernels import pagemap, pipe
-from nfvlab.precopy.migration_thread import BULK, MigrationThread
+from nfvlab.precopy.migration_thread import BULK
 from nfvlab.precopy.page_costs import NORMAL_BYTES, SIZES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, Params
-from nfvlab.qat.thread import Spent, sync_work_ns
+from nfvlab.qat.books import Spent, Use, sync_work_ns, until
+from nfvlab.qat.plain import PlainThread
 from nfvlab.units import s
 
 ENCODED_HEADER_BYTES = HEADER_BYTES + 3  # flag and length
@@ -27,7 +28,7 @@ def cache_pages(p: Params) -> int:
 
 
 @dataclass
-class XbzrleThread(MigrationThread):
+class XbzrleThread(PlainThread):
     """The migration thread of `xbzrle`."""
 
     link_ns: float = 0.0
@@ -114,15 +115,11 @@ class XbzrleThread(MigrationThread):
         self.link_ns += float(np.dot(sent, transport))
         self.destination_ns += float(np.dot(sent, consume))
 
-    def spent(self) -> Spent:
-        """What the migration took; the migration thread is what encodes."""
+    def used(self) -> Use:
+        """Busy times until now; the migration thread is what encodes."""
         thread_ns = self.thread_ns + sync_work_ns(self.p, self.totals.dirty_sync_count)
-        return Spent(
-            thread_ns=thread_ns,
-            engine_ns=0.0,
-            link_ns=self.link_ns,
-            source_cpu_ns=thread_ns,
-            destination_cpu_ns=self.destination_ns,
-            wire_bytes=self.totals.transferred_bytes,
-            raw_pages=self.totals.normal_pages,
-        )
+        return Use(self.now_ns, thread_ns, 0.0, until(self.link_ns, float(self.clock[1]), self.now_ns))
+
+    def spent(self) -> Spent:
+        """What the migration took."""
+        return replace(super().spent(), destination_cpu_ns=self.destination_ns)

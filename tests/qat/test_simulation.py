@@ -1,0 +1,378 @@
+"""Three migrations side by side: exact cases, what is conserved, every switch, wrong versions."""
+
+import time
+
+import numpy as np
+import pytest
+
+from nfvlab.kernels import pagemap
+from nfvlab.precopy import simulation as precopy
+from nfvlab.precopy.guest import Guest
+from nfvlab.precopy.migration_thread import BULK, MigrationThread
+from nfvlab.precopy.params import PAGE_BYTES, boot_pages, ram_pages
+from nfvlab.precopy.ramblocks import NAME_BYTES
+from nfvlab.qat import channels, compress_threads, rings, simulation, xbzrle
+from nfvlab.qat.params import OUTPUTS, WAYS, Params
+from nfvlab.qat.simulation import Samples, migrate, outputs_of, simulate
+from nfvlab.units import Gbps, GiB, MiB, ms, s, us
+
+SEED = 20160825
+STEADY = {"speed_cv_frac": 0.0, "background_rate_per_s": 0.0}
+FLAT = {"content": "own", "own_ratio": 0.5, "own_cv_frac": 0.0, "system_ratio": 0.5, "stream_ratio": 1.0}
+SMALL = Params(ram_bytes=512 * MiB, touched_bytes=256 * MiB, **STEADY, **FLAT)
+BUSY = SMALL.replace(wss_bytes=64 * MiB, write_rate_per_s=2e4, content="calgary", link_bytes_per_s=1 * Gbps)
+NONZERO = boot_pages(SMALL) + 256 * MiB // PAGE_BYTES  # what the boot has freed is what was touched first
+HALF = 0.5 * PAGE_BYTES
+OTHER_WAYS = [
+    *(
+        ("CPU threads", {"cpu_method": method})
+        for method in ("threads zlib", "multifd zlib", "multifd zstd", "xbzrle")
+    ),
+    *(("QAT", {"accelerator": accelerator}) for accelerator in ("talk", "QATzip", "IAA")),
+]
+
+
+def ids(case):
+    return "-".join((case[0], *case[1].values())).replace(" ", "_")
+
+
+def out(p, way="QAT", seed=SEED):
+    return outputs_of(migrate(p, way, np.random.default_rng(seed)))
+
+
+def run(p, way="QAT", seed=SEED):
+    return migrate(p, way, np.random.default_rng(seed))
+
+
+# -- exact --------------------------------------------------------------------------------------------------------
+
+
+def test_without_compression_it_is_plain_precopy():
+    visits, sending = np.random.default_rng(SEED).spawn(2)
+    plain = precopy.run(MigrationThread(BUSY, sending, Guest(BUSY, visits)))
+    assert run(BUSY, "none").totals == plain.totals
+
+
+def test_every_byte_of_the_talks_way_is_accounted_for():
+    p = SMALL.replace(zero_check=True, engine_deflate="1 dynamic", wait_when_full=True)
+    made = run(p)
+    t = made.totals
+    assert t.normal_pages == NONZERO and t.normal_pages + t.duplicate_pages == ram_pages(p)
+    pages = t.normal_pages * (HALF + 8 + 4) + t.duplicate_pages * 9
+    assert made.spent.wire_bytes == pytest.approx(pages + sum(NAME_BYTES.values()))
+    ends = t.transferred_bytes - made.spent.wire_bytes  # 8 bytes for each iteration, not in the pages
+    assert ends >= 8 and ends % 8 == pytest.approx(0)
+
+
+def test_every_byte_of_compress_threads_is_accounted_for():
+    made = run(SMALL, "CPU threads")
+    t = made.totals
+    pages = t.normal_pages * (HALF + 8 + 4 + 6) + t.duplicate_pages * 9
+    assert made.spent.wire_bytes == pytest.approx(pages + sum(NAME_BYTES.values()))
+    assert t.transferred_bytes == pytest.approx(made.spent.wire_bytes, rel=1e-4)
+
+
+def test_multifd_of_7_2_counts_whole_pages_and_10_0_what_it_sends():
+    p = SMALL.replace(cpu_method="multifd zlib", channels_count=2)
+    old, new = run(p, "CPU threads"), run(p.replace(multifd_counts_wire=True), "CPU threads")
+    packet = 320 + 8 * 128
+    for made in (old, new):
+        t = made.totals
+        pages = t.normal_pages * HALF + t.duplicate_pages * 9 + sum(NAME_BYTES.values())
+        heads = (made.spent.wire_bytes - pages) / packet
+        assert heads == pytest.approx(round(heads), abs=1e-6) and heads > t.normal_pages / 128
+    assert old.totals.transferred_bytes - old.spent.wire_bytes == pytest.approx(NONZERO * HALF, rel=1e-4)
+    assert new.totals.transferred_bytes == pytest.approx(new.spent.wire_bytes, rel=1e-4)
+
+
+def test_without_zero_check_zero_pages_are_compressed_and_counted_as_such():
+    p = SMALL.replace(engine_deflate="1 dynamic", wait_when_full=True)
+    made = run(p)
+    t = made.totals
+    pages = t.normal_pages * (HALF + 12) + t.duplicate_pages * (p.zero_compressed_bytes + 12)
+    assert made.spent.wire_bytes == pytest.approx(pages + sum(NAME_BYTES.values()))
+
+
+def test_an_engine_that_is_the_bottleneck_sets_the_time():
+    p = SMALL.replace(engine_bits_per_s=1e9, wait_when_full=True, zero_check=True, engine_request_ns=0.0)
+    made = out(p)
+    assert made["engine_busy_frac"] * made["total_time_ns"] == pytest.approx(
+        NONZERO * PAGE_BYTES * 8 / 1e9 * s
+    )
+    assert made["engine_busy_frac"] > 0.97
+
+
+def test_a_link_that_is_the_bottleneck_sets_the_time():
+    made = out(SMALL.replace(link_bytes_per_s=1 * Gbps))
+    assert made["link_busy_frac"] > 0.9
+    sent = made["link_busy_frac"] * made["total_time_ns"] * (1 * Gbps * 0.94) / s
+    assert sent == pytest.approx(
+        made["wire_bytes"] - SMALL.socket_bytes, rel=0.01
+    )  # the sockets are full at the end
+
+
+# -- whatever the way ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("way", "how"), OTHER_WAYS, ids=map(ids, OTHER_WAYS))
+def test_each_way_sends_every_page_and_stays_within_its_resources(way, how):
+    p = BUSY.replace(**how)
+    made = run(p, way)
+    t, found = made.totals, outputs_of(made)
+    thread = simulation.thread_of(p, way, np.random.default_rng(SEED))
+    thread.run()
+    assert thread.left == 0 and not pagemap.count(thread.bitmap)
+    assert t.converged and t.normal_pages + t.duplicate_pages >= ram_pages(p)
+    for name in ("thread_busy_frac", "engine_busy_frac", "link_busy_frac", "raw_frac"):
+        assert 0 <= found[name] <= 1 + 1e-6, name
+    assert found["source_cpu_frac"] >= found["thread_busy_frac"] - 1e-9
+    assert set(found) == set(OUTPUTS)
+
+
+def test_samples_are_replications_of_all_ways():
+    p = BUSY.replace(ram_bytes=256 * MiB, touched_bytes=64 * MiB, wss_bytes=16 * MiB)
+    samples = simulate(p, rng=np.random.default_rng(1), n=2)
+    assert isinstance(samples, Samples) and samples.totals.shape == (2, len(OUTPUTS) * len(WAYS))
+    again = simulate(p, rng=np.random.default_rng(1), n=2)
+    assert np.array_equal(samples.totals, again.totals)
+    found = samples.estimate()
+    assert found["wire_bytes[2]"].value < found["wire_bytes[0]"].value
+
+
+def test_a_migration_that_is_given_up_has_no_times():
+    p = BUSY.replace(give_up_ns=200 * ms, touched_content="random")
+    found = out(p, "none")
+    assert found["converged_frac"] == 0 and np.isnan(found["total_time_ns"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_used_grows_from_window_to_window_and_ends_at_what_is_spent(way):
+    made = run(BUSY, way)
+    assert len(made.uses) == len(made.timeline) > 5
+    for name in ("thread_ns", "engine_ns", "link_ns"):
+        course = np.array([getattr(use, name) for use in made.uses])
+        windows = np.diff([use.t_ns for use in made.uses])
+        assert (np.diff(course) >= -1e-3).all() and course[-1] == getattr(made.spent, name)
+        assert (np.diff(course) <= windows * 1.001 + 1).all(), name
+
+
+# -- every switch --------------------------------------------------------------------------------------------------
+
+FAST = SMALL.replace(
+    link_bytes_per_s=100 * Gbps, first_touch_ns=0.0, again_ns=0.0, zero_check=True, wait_when_full=True
+)
+SLOW_ENGINE = FAST.replace(engine_bits_per_s=4e9, ring_requests=4)
+
+
+def test_a_full_ring_is_waited_for_or_sends_raw():
+    wait, raw = out(SLOW_ENGINE), out(SLOW_ENGINE.replace(wait_when_full=False))
+    assert wait["raw_frac"] == 0 and raw["raw_frac"] > 0.2
+    assert raw["total_time_ns"] < 0.8 * wait["total_time_ns"] and raw["wire_bytes"] > wait["wire_bytes"]
+
+
+def test_more_requests_in_flight_hide_the_latency():
+    alone = FAST.replace(engine_latency_ns=50 * us, wait_when_full=True)
+    assert out(alone.replace(ring_requests=1))["total_time_ns"] > 3 * out(alone)["total_time_ns"]
+
+
+def test_more_pages_in_a_request_cost_the_thread_less():
+    one, eight = out(FAST.replace(request_pages=1)), out(FAST.replace(request_pages=8))
+    spent = [found["thread_busy_frac"] * found["total_time_ns"] for found in (one, eight)]
+    each = (FAST.submit_cycles + FAST.poll_cycles) / FAST.cpu_hz * s
+    assert spent[0] - spent[1] == pytest.approx(NONZERO * each * 7 / 8, rel=0.01)
+
+
+def test_a_cached_translation_costs_before_and_not_in_the_walk():
+    cached, read = out(FAST), out(FAST.replace(cached_translation=False))
+    spent = [found["thread_busy_frac"] * found["total_time_ns"] for found in (cached, read)]
+    cycle = s / FAST.cpu_hz
+    expected = (
+        NONZERO * (FAST.pagemap_cycles - FAST.cached_cycles) * cycle
+        - ram_pages(FAST) * FAST.preread_cycles * cycle
+    )
+    assert spent[1] - spent[0] == pytest.approx(expected, rel=0.01)
+
+
+def test_memory_that_is_not_locked_faults_in_the_device():
+    p = FAST.replace(engine_bits_per_s=2e9, wait_when_full=True, unlocked_frac=0.1, io_fault_ns=100 * us)
+    locked, loose = out(p), out(p.replace(mlock=False))
+    busy = [found["engine_busy_frac"] * found["total_time_ns"] * p.slices_count for found in (locked, loose)]
+    assert busy[1] - busy[0] == pytest.approx(NONZERO * 0.1 * 100 * us, rel=0.05)
+
+
+def test_interrupts_free_the_cpu_that_polls():
+    p = FAST.replace(engine_bits_per_s=2e9, wait_when_full=True)
+    polled, interrupted = out(p), out(p.replace(interrupts=True))
+    assert polled["source_cpu_frac"] > 0.95
+    assert interrupted["source_cpu_frac"] < 0.8
+
+
+def test_a_zero_check_spares_the_engine_and_costs_the_thread():
+    idle = SMALL.replace(touched_bytes=0.0, link_bytes_per_s=100 * Gbps)
+    with_check, without = out(idle.replace(zero_check=True)), out(idle)
+    busy = [found["engine_busy_frac"] * found["total_time_ns"] for found in (with_check, without)]
+    assert busy[1] > 3 * busy[0]
+    assert without["destination_cpu_frac"] * without["total_time_ns"] > 2 * (
+        with_check["destination_cpu_frac"] * with_check["total_time_ns"]
+    )
+
+
+def test_random_pages_go_as_they_are():
+    found = out(SMALL.replace(content="random", zero_check=True, wait_when_full=True))
+    assert found["raw_frac"] == pytest.approx(65536 / NONZERO, rel=0.01)
+
+
+def test_threads_wait_or_send_raw():
+    p = FAST.replace(compress_threads_count=2)
+    wait, raw = out(p, "CPU threads"), out(p.replace(compress_wait=False), "CPU threads")
+    assert wait["raw_frac"] == 0 and raw["raw_frac"] > 0.5 and raw["total_time_ns"] < wait["total_time_ns"]
+
+
+def test_more_threads_are_faster_until_there_are_no_more_cores():
+    times = [out(FAST.replace(compress_threads_count=n), "CPU threads")["total_time_ns"] for n in (1, 2, 4)]
+    assert times[0] / times[1] == pytest.approx(2, rel=0.1) and times[1] / times[2] == pytest.approx(
+        2, rel=0.2
+    )
+    shared = out(FAST.replace(compress_threads_count=4, shared_cores=2.0), "CPU threads")
+    assert shared["total_time_ns"] > 1.7 * times[2]
+    assert shared["source_cpu_frac"] + shared["destination_cpu_frac"] <= 2.0
+
+
+def test_qatzip_in_software_where_the_buffers_are_small():
+    p = FAST.replace(accelerator="QATzip")
+    device, software = out(p), out(p.replace(software_below_bytes=128 * 1024.0))
+    assert software["engine_busy_frac"] == 0 and software["source_cpu_frac"] > 3 * device["source_cpu_frac"]
+
+
+def test_iaa_falls_back_to_software_when_its_queue_is_full():
+    p = FAST.replace(accelerator="IAA", engine_bits_per_s=2e9, ring_requests=8)
+    few, many = out(p), out(p.replace(ring_requests=4096))
+    cpu = [found["source_cpu_frac"] * found["total_time_ns"] for found in (few, many)]
+    assert (
+        few["engine_busy_frac"] * few["total_time_ns"]
+        < 0.9 * many["engine_busy_frac"] * many["total_time_ns"]
+    )
+    assert few["total_time_ns"] < many["total_time_ns"], cpu
+
+
+def test_a_zero_mix_leaves_less_to_compress():
+    p = SMALL.replace(zero_mix_frac=0.5, zero_check=True)
+    assert run(p).totals.normal_pages == pytest.approx(NONZERO - 32768, abs=600)  # 4.7 sigma of a binomial
+
+
+def test_free_pages_that_are_skipped_are_not_sent():
+    p = SMALL.replace(skip_free=True)
+    for way in WAYS:
+        t = run(p, way).totals
+        assert t.normal_pages + t.duplicate_pages < ram_pages(p) / 1.5
+        assert t.normal_pages >= NONZERO - p.boot_stale_pages
+
+
+def test_a_page_is_sent_whole_when_it_is_sent_again_for_the_first_time():
+    p = BUSY.replace(cpu_method="xbzrle", downtime_limit_ns=20 * ms, delta_bytes=4)
+    thread = simulation.thread_of(p, "CPU threads", np.random.default_rng(SEED))
+    thread.run()
+    first, again = pagemap.count(thread.seen), pagemap.count(thread.cached)
+    assert thread.encoded_pages > 0
+    assert thread.totals.normal_pages == first + again
+
+
+def test_xbzrle_sends_differences_of_pages_that_were_sent_again_before():
+    p = BUSY.replace(cpu_method="xbzrle", content="random", downtime_limit_ns=20 * ms, delta_bytes=4)
+    delta, whole = run(p, "CPU threads"), run(p, "none")
+    assert delta.spent.wire_bytes < whole.spent.wire_bytes
+    over = run(p.replace(delta_bytes=PAGE_BYTES), "CPU threads")
+    assert over.totals.normal_pages > delta.totals.normal_pages
+
+
+def test_a_small_xbzrle_cache_keeps_the_first_pages_only():
+    p = SMALL.replace(wss_bytes=64 * MiB, xbzrle_cache_bytes=16.0 * MiB, cpu_method="xbzrle")
+    thread = simulation.thread_of(p, "CPU threads", np.random.default_rng(1))
+    thread.totals.dirty_sync_count = 2
+    sent = pagemap.zeros(thread.pages)
+    pagemap.set_range(sent, 10_000, 20_000)
+    thread._insert(sent)
+    assert pagemap.count(thread.cached) == xbzrle.cache_pages(p) == 4096
+    pagemap.clear_range(sent, 10_000, 14_096)
+    thread._insert(sent)  # the places are held by fresh pages
+    assert pagemap.count_range(thread.cached, 14_096, 20_000) == 0
+    thread.totals.dirty_sync_count = 4
+    thread._insert(sent)  # two rounds later they are not fresh
+    assert pagemap.count_range(thread.cached, 14_096, 20_000) == 4096
+
+
+# -- wrong versions ------------------------------------------------------------------------------------------------
+
+
+class CachesInTheFirstRound(xbzrle.XbzrleThread):
+    """Takes what was sent in the first round for cached."""
+
+    def walk(self, budget, deadline_ns, costs):
+        if self.phase != BULK:
+            self.cached |= self.seen
+        return super().walk(budget, deadline_ns, costs)
+
+
+class ForgetsLengths(rings.RingThread):
+    """Sends compressed pages without their length."""
+
+    def costs(self, pace):
+        cost = super().costs(pace)
+        cost[rings.offload.HEAD] = 8.0
+        return cost
+
+
+class CountsTwice(compress_threads.ThreadsThread):
+    """Counts what is handed over and what comes back."""
+
+    def put(self, sent_bytes):
+        super().put(2 * sent_bytes)
+
+
+class LosesZeroPages(channels.ChannelsThread):
+    """Sends no header for a zero page."""
+
+    def costs(self, pace):
+        cost = super().costs(pace)
+        cost[channels.bundles.LIGHT_SIZE] = 0.0
+        return cost
+
+
+class ReadsAPageTooFew(rings.RingThread):
+    """Loses the last page of the bitmap before the first walk."""
+
+    def begin_bulk(self):
+        super().begin_bulk()
+        pagemap.clear_range(self.bitmap, self.pages - 1, self.pages)
+        self.left -= 1
+
+
+MUTANTS = {
+    CachesInTheFirstRound: test_a_page_is_sent_whole_when_it_is_sent_again_for_the_first_time,
+    ForgetsLengths: test_every_byte_of_the_talks_way_is_accounted_for,
+    CountsTwice: test_every_byte_of_compress_threads_is_accounted_for,
+    LosesZeroPages: test_multifd_of_7_2_counts_whole_pages_and_10_0_what_it_sends,
+    ReadsAPageTooFew: test_every_byte_of_the_talks_way_is_accounted_for,
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_wrong_thread_is_found_out(mutant, monkeypatch):
+    monkeypatch.setattr(simulation, mutant.__mro__[1].__name__, mutant)
+    with pytest.raises(AssertionError):
+        MUTANTS[mutant]()
+
+
+# -- how long it takes ---------------------------------------------------------------------------------------------
+
+
+def test_the_talks_guest_takes_two_seconds_at_most_and_time_grows_with_its_pages():
+    p = Params(touched_bytes=6 * GiB, wss_bytes=1 * GiB, write_rate_per_s=2e4, pattern="sequential")
+    small = p.replace(ram_bytes=4 * GiB, touched_bytes=2.5 * GiB)
+    run(p), run(small)  # once, to compile
+    took = []
+    for scenario in (small, p):
+        begun = time.process_time()
+        run(scenario)
+        took.append(time.process_time() - begun)
+    assert took[1] < 2.0 and took[1] < 4 * took[0]
