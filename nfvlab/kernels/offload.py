@@ -34,24 +34,26 @@ LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, HOLD = 18, 19, 20, 21, 22
 COSTS = 23
 #: option: items of a request, requests in flight, wait for the ring, tell light items apart, answers per interrupt
 ITEMS, DEPTH, WAIT, APART, ANSWERS = 0, 1, 2, 3, 4
+#: ring_at: the oldest request, how many, how many announced; sums: requests, items in them, interrupts
+_HEAD, _FILL, _ANNOUNCED, REQUESTS, SERVED, INTERRUPTS = 0, 1, 2, 3, 4, 5
 _AT, _SIZE, _TAKE, _LINK, _DEVICE, _COUNT = 0, 1, 2, 3, 4, 5
 
 _ONE = np.uint64(1)
 
 
 def new_ring(depth: int):
-    """An empty ring of requests and the one being built: (ring, ring_at: head, fill, announced; open request)."""
-    return np.zeros((6, depth)), np.zeros(3, dtype=np.int64), np.zeros(6)
+    """An empty ring of requests and the one being built: (ring, ring_at, open request)."""
+    return np.zeros((6, depth)), np.zeros(6, dtype=np.int64), np.zeros(6)
 
 
 @jit
 def _visible(ring, ring_at, cost, answers):
     """When the oldest answer is there to be taken."""
-    head, depth = ring_at[0], ring.shape[1]
-    if answers == 0 or ring_at[2] > 0:
+    head, depth = ring_at[_HEAD], ring.shape[1]
+    if answers == 0 or ring_at[_ANNOUNCED] > 0:
         return ring[_AT, head]
     held = ring[_AT, head] + cost[HOLD]
-    if ring_at[1] < answers:
+    if ring_at[_FILL] < answers:
         return held
     last = 0.0
     for k in range(answers):
@@ -62,16 +64,16 @@ def _visible(ring, ring_at, cost, answers):
 @jit
 def _announce(ring, ring_at, now, answers):
     """Count the answers that an interrupt at `now` announces."""
-    while ring_at[2] < min(ring_at[1], answers):
-        if ring[_AT, (ring_at[0] + ring_at[2]) % ring.shape[1]] > now:
+    while ring_at[_ANNOUNCED] < min(ring_at[_FILL], answers):
+        if ring[_AT, (ring_at[_HEAD] + ring_at[_ANNOUNCED]) % ring.shape[1]] > now:
             break
-        ring_at[2] += 1
+        ring_at[_ANNOUNCED] += 1
 
 
 @jit
 def _collect(wait, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, answers):
     """Take all answers that are there, after waiting for the oldest if asked to, and send them on."""
-    while ring_at[1] > 0:
+    while ring_at[_FILL] > 0:
         ready = _visible(ring, ring_at, cost, answers)
         if ready > clock[NOW]:
             if not wait:
@@ -81,11 +83,12 @@ def _collect(wait, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, answ
             clock[NOW] = ready
         wait = False
         if answers > 0:
-            if ring_at[2] == 0:
+            if ring_at[_ANNOUNCED] == 0:
                 _announce(ring, ring_at, clock[NOW], answers)
                 work(clock, cost[INTERRUPT], rates)
-            ring_at[2] -= 1
-        head = ring_at[0]
+                ring_at[INTERRUPTS] += 1
+            ring_at[_ANNOUNCED] -= 1
+        head = ring_at[_HEAD]
         size = ring[_SIZE, head]
         work(clock, cost[POLL] + ring[_COUNT, head] * cost[PUT] + size * cost[PER_BYTE], rates)
         clock[NOW] = send(
@@ -100,8 +103,8 @@ def _collect(wait, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, answ
             ring[_DEVICE, head],
             rates,
         )
-        ring_at[0] = (head + 1) % ring.shape[1]
-        ring_at[1] -= 1
+        ring_at[_HEAD] = (head + 1) % ring.shape[1]
+        ring_at[_FILL] -= 1
 
 
 @jit
@@ -112,10 +115,12 @@ def _submit(clock, rates, server, ring, ring_at, opened, cost, faults):
     busy = cost[REQUEST] + opened[_COUNT] * cost[ITEM] + faults * cost[FAULT]
     server[who] = max(server[who], clock[NOW]) + busy
     clock[HELPED] += busy
+    ring_at[REQUESTS] += 1
+    ring_at[SERVED] += np.int64(opened[_COUNT])
     opened[_AT] = server[who] + cost[LATENCY]
-    tail = (ring_at[0] + ring_at[1]) % ring.shape[1]
+    tail = (ring_at[_HEAD] + ring_at[_FILL]) % ring.shape[1]
     ring[:, tail] = opened
-    ring_at[1] += 1
+    ring_at[_FILL] += 1
     opened[:] = 0.0
 
 
@@ -178,7 +183,7 @@ def walk(
             link = cost[LINK_NEW] if kind == NEW else 0.0
             if opened[_COUNT] == 0:
                 _collect(False, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, option[ANSWERS])
-                if ring_at[1] == option[DEPTH]:
+                if ring_at[_FILL] == option[DEPTH]:
                     if option[WAIT]:
                         _collect(
                             True, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, option[ANSWERS]
@@ -230,6 +235,6 @@ def walk(
             lights = 0
     if opened[_COUNT] > 0:
         _submit(clock, rates, server, ring, ring_at, opened, cost, faults)
-    while ring_at[1] > 0:
+    while ring_at[_FILL] > 0:
         _collect(True, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, option[ANSWERS])
     return counts, put, item % (todo.size << 6), left

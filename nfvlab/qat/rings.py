@@ -6,7 +6,7 @@ before the migration. Answers are all in before an iteration ends.
 
 import numpy as np
 
-from nfvlab.kernels import offload
+from nfvlab.kernels import conveyor, offload
 from nfvlab.precopy.page_costs import NORMAL_BYTES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
 from nfvlab.qat import sizes
@@ -14,6 +14,8 @@ from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
 from nfvlab.units import s
 
 LENGTH_BYTES = 4  # before the compressed page, as in the stream of QEMU's compress threads
+
+_COUNTERS = (offload.REQUESTS, offload.SERVED, offload.INTERRUPTS)
 
 
 def engine_page_ns(p) -> float:
@@ -83,6 +85,30 @@ class RingThread(CompressingThread):
         cost[offload.HEAD] = HEADER_BYTES + LENGTH_BYTES
         cost[offload.HOLD] = p.coalesce_ns
         return cost
+
+    def cycles_by_step(self) -> dict[str, float]:
+        """The migration thread's cycles, per page that is not zero: their sum is all its work but synchronisations."""
+        p, t = self.p, self.totals
+        requests, served, interrupts = (int(self.ring_at[k]) for k in _COUNTERS)
+        cycle_ns = per_cycle_ns(p)
+        translate = p.cached_cycles if p.cached_translation else p.pagemap_cycles
+        steps = {
+            "read pagemap before": self.extra_work_ns / cycle_ns,
+            "check for zero": 0.0,
+            "translate": served * translate,
+            "build": served * p.build_cycles,
+            "submit": requests * p.submit_cycles,
+            "poll": requests * p.poll_cycles,
+            "interrupt": interrupts * p.interrupt_cycles,
+            "put": served * p.put_cycles,
+        }
+        copied_bytes = float(self.clocks[conveyor.BYTES])
+        if p.zero_check:
+            copied_bytes -= t.duplicate_pages * ZERO_PAGE_BYTES
+            steps["check for zero"] = t.duplicate_pages * p.zero_scan_ns / cycle_ns
+            steps["check for zero"] += served * p.nonzero_check_cycles
+        steps["copy and send"] = copied_bytes * self.per_byte_ns(checked=False) / cycle_ns
+        return {step: cycles / max(t.normal_pages, 1) for step, cycles in steps.items()}
 
     def kernel(self, budget: float, deadline_ns: float, pace: Pace, rates: np.ndarray):
         """Walk with the rings."""

@@ -159,8 +159,8 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
 # -- wrong versions: each must be told from the walk ----------------------------------------------------------------
 
 MUTANTS = {
-    "the ring holds one more": ("ring_at[1] == option[DEPTH]", "ring_at[1] > option[DEPTH]"),
-    "answers still out at the end are forgotten": ("while ring_at[1] > 0:", "while False:"),
+    "the ring holds one more": ("ring_at[_FILL] == option[DEPTH]", "ring_at[_FILL] > option[DEPTH]"),
+    "answers still out at the end are forgotten": ("while ring_at[_FILL] > 0:", "while False:"),
     "an open request is not submitted": ("if opened[_COUNT] > 0:", "if False:"),
     "an item that grows goes as it came": ("size >= cost[SMALLEST_RAW]", "False"),
     "what was sent is not remembered": ("seen[w] |= bit", "pass"),

@@ -12,6 +12,7 @@ from nfvlab.precopy.migration_thread import BULK, MigrationThread
 from nfvlab.precopy.params import PAGE_BYTES, boot_pages, ram_pages
 from nfvlab.precopy.ramblocks import NAME_BYTES
 from nfvlab.qat import channels, compress_threads, rings, simulation, xbzrle
+from nfvlab.qat.books import sync_work_ns
 from nfvlab.qat.params import OUTPUTS, WAYS, Params
 from nfvlab.qat.simulation import Samples, migrate, outputs_of, simulate
 from nfvlab.units import Gbps, GiB, MiB, ms, s, us
@@ -109,6 +110,19 @@ def test_a_link_that_is_the_bottleneck_sets_the_time():
     assert sent == pytest.approx(
         made["wire_bytes"] - SMALL.socket_bytes, rel=0.01
     )  # the sockets are full at the end
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"zero_check": True}, {"interrupts": True}, {"cached_translation": False}], ids=str
+)
+def test_the_migration_threads_steps_add_up_to_its_work(how):
+    thread = simulation.thread_of(BUSY.replace(**how), "QAT", np.random.default_rng(SEED))
+    thread.run()
+    steps = thread.cycles_by_step()
+    syncs = sync_work_ns(BUSY, thread.totals.dirty_sync_count)
+    cycles = (thread.spent().thread_ns - syncs) * BUSY.cpu_hz / s / thread.totals.normal_pages
+    assert sum(steps.values()) == pytest.approx(cycles, rel=1e-9)
+    assert (steps["interrupt"] > 0) == BUSY.replace(**how).interrupts
 
 
 # -- whatever the way ----------------------------------------------------------------------------------------------
