@@ -22,13 +22,26 @@ Parts = tuple[tuple[float, str], ...]  # (share, content)
 
 
 def memory(p: Params) -> tuple[Region, ...]:
-    """What the first pass sends: pre-copy's regions, with zero pages strewn among the touched ones."""
-    return tuple(
-        region._replace(nonzero=region.nonzero * (1 - p.zero_mix_frac))
-        if region.name == "touched"
-        else region
-        for region in regions(p)
-    )
+    """What the first pass sends: pre-copy's regions, zero pages strewn among the touched, without what is skipped."""
+    found = (_mixed(p, region) for region in regions(p))
+    if p.skip_free:
+        found = (_used(p, region) for region in found)
+    return tuple(region for region in found if region.pages > 0)
+
+
+def _mixed(p: Params, region: Region) -> Region:
+    if region.name != "touched":
+        return region
+    return region._replace(nonzero=region.nonzero * (1 - p.zero_mix_frac))
+
+
+def _used(p: Params, region: Region) -> Region:
+    """What of a region is not free: boot and applications gave pages back, and zero ones lie between the kernel's."""
+    kept = {"zero": 0.0, "stale": 0.0, "low": region.nonzero}.get(region.name, region.pages)
+    if region.name == "touched" and p.touched_freed:
+        kept = min(p.ended_pages, region.pages)
+    share = region.nonzero / region.pages if region.name != "low" else 1.0
+    return Region(region.name, kept, kept * share, min(region.written, kept))
 
 
 class PacedKind(Kind):
@@ -161,5 +174,5 @@ def follow(p: Params, way: Way) -> tuple[Fluid, PacedSender]:
         made.append(PacedRounds(p, fresh, wait_ns, way))
         return made[0]
 
-    course = fluid(p, memory(p), 0.0, rounds)
+    course = fluid(p, memory(p), p.free_report_ns if p.skip_free else 0.0, rounds)
     return course, made[0].sender

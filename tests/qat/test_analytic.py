@@ -293,6 +293,19 @@ def test_twice_the_memory_is_twice_the_bytes():
         assert grown == pytest.approx(one.wire_bytes[way], rel=0.02), fixed.wire_bytes[way]
 
 
+def test_free_pages_are_skipped_whichever_way():
+    """The idle guest's own pages are left, and the firmware's; the report comes first."""
+    p = Params(ram_bytes=8 * GiB, skip_free=True, free_report_ns=0.0, **QUIET)
+    left = p.boot_low_pages + p.boot_middle_pages + p.boot_top_pages + 8 * p.boot_per_gib_pages
+    theory = analyze(p)
+    assert theory.wire_bytes[NONE] == pytest.approx(left * 4104 + p.rom_pages * 9, rel=1e-6)
+    late = analyze(p.replace(free_report_ns=1e8))
+    for way in range(len(WAYS)):
+        assert late.total_time_ns[way] - theory.total_time_ns[way] == pytest.approx(1e8, rel=0.2)
+    freed = p.replace(touched_bytes=4 * GiB, touched_freed=True)
+    assert analyze(freed).wire_bytes[NONE] == pytest.approx(theory.wire_bytes[NONE], rel=1e-6)
+
+
 # -- channels, threads, xbzrle -------------------------------------------------------------------------------------
 
 
