@@ -63,7 +63,10 @@ def modulo(mean: float, variance: float, turn: float, unit: int, target: float, 
     at = mean - low * turn
     off = at - target
     squared = variance + whole + off**2 + turn**2 * turns_squared - 2 * turn * (with_turns + off * turns)
-    return Reading(at - turn * turns, max(squared, 0.0))
+    told = min(
+        max(at - turn * turns, 0.0), turn - unit
+    )  # as low as 0: a normal variable's part below it is none
+    return Reading(told, max(squared, (told - target) ** 2))
 
 
 def _reaches(edge: float, mean: float, sd: float, unit: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nfvlab.cmt.wraps import binary_factor, longest_interval_ns, modulo, reading, turn_bytes
@@ -65,6 +65,7 @@ def test_below_a_turn_the_mean_is_exact(passed, sd):
 
 
 @given(st.floats(0.1, 30), st.floats(0, 5))
+@example(0.25, 1.0)
 def test_a_reading_lies_within_a_turn(turns, sd):
     told = modulo(1e6 * turns, 1e12 * sd**2, 1e6, 1000, 1e6 * turns)
     assert -1e-3 <= told.mean < 1e6
