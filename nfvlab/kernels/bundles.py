@@ -36,9 +36,10 @@ LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, REQUEST_HEAD, ITEM_HEAD = 19, 20, 21, 22,
 #: cost: what a heavy item counts (0: its bytes on the wire)
 COUNTED = 25
 COSTS = 26
-#: option: items of a bundle, the worker tells light items apart, wait for all helpers at the end, servers help,
-#: items of a request, least of them for a server, helpers poll for answers without sleeping
+#: option: items of a bundle, the worker tells light items apart, wait for all helpers at the end (NEVER, ALWAYS or
+#: WHEN_EMPTY), servers help, items of a request, least of them for a server, helpers poll for answers without sleeping
 ITEMS, APART, SYNC, SERVED, UNIT, LEAST, POLLS = 0, 1, 2, 3, 4, 5, 6
+NEVER, ALWAYS, WHEN_EMPTY = 0, 1, 2
 _COUNT, _SIZE, _TAKE, _LINK, _DEVICE, _LOOK, _HEAVY = 0, 1, 2, 3, 4, 5, 6
 
 _ONE = np.uint64(1)
@@ -187,7 +188,7 @@ def walk(
             lights = 0
     if bundle[_COUNT] > 0:
         put += _dispatch(clock, taker, pipe, pipe_at, rates, helper, server, bundle, own_work, cost, option)
-    if option[SYNC]:
+    if option[SYNC] == ALWAYS or (option[SYNC] == WHEN_EMPTY and left == 0):
         for k in range(helper.size):
             clock[NOW] = max(clock[NOW], helper[k])
         size = helper.size * cost[HEAD]

@@ -26,6 +26,7 @@ class Spent:
     source_cpu_ns: float
     destination_cpu_ns: float
     wire_bytes: float
+    content_pages: int
     raw_pages: int
 
 

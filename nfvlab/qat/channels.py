@@ -51,7 +51,7 @@ class ChannelsThread(CompressingThread):
         option = (
             p.packet_pages,
             not p.workers_check_zero,
-            p.sync_each_iteration,
+            bundles.ALWAYS if p.sync_each_iteration else bundles.WHEN_EMPTY,
             self.served,
             self.pages_each,
             least,

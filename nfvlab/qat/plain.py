@@ -7,7 +7,6 @@ import numpy as np
 from nfvlab.kernels import pagemap
 from nfvlab.precopy.migration_thread import MigrationThread
 from nfvlab.qat.books import Spent, Use, sync_work_ns, until
-from nfvlab.units import s
 
 
 @dataclass
@@ -16,6 +15,10 @@ class PlainThread(MigrationThread):
 
     free: np.ndarray | None = None
     uses: list[Use] = field(default_factory=list)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._thread_ns = self._link_ns = self._destination_ns = 0.0
 
     def begin_bulk(self) -> None:
         """Ask for the free pages, wait for them, and do not send them."""
@@ -29,31 +32,47 @@ class PlainThread(MigrationThread):
         super().record(sent)
         self.uses.append(self.used())
 
+    def walk(self, budget: float, deadline_ns: float, costs) -> float:
+        """Send pages until a limit is passed, and enter it; returns the bytes."""
+        duplicate, normal, new = self.totals.duplicate_pages, self.totals.normal_pages, self.new_pages()
+        put = super().walk(budget, deadline_ns, costs)
+        new = self.new_pages() - new
+        self.book(
+            self.totals.duplicate_pages - duplicate, new, self.totals.normal_pages - normal - new, costs
+        )
+        return put
+
+    def book(self, zero: int, new: int, again: int, costs) -> None:
+        """Enter what so many pages of each kind took of the migration thread, the link and the destination."""
+        sums = self._thread_ns, self._link_ns, self._destination_ns
+        pages = np.array([zero, new, again], dtype=float)
+        self._thread_ns, self._link_ns, self._destination_ns = (
+            so_far + float(pages @ cost) for so_far, cost in zip(sums, costs, strict=True)
+        )
+
     def new_pages(self) -> int:
         """Pages that the destination has seen."""
         return int(pagemap.count(self.seen))
 
+    def content_pages(self) -> int:
+        """Pages sent that are not zero, whatever became of them."""
+        return self.totals.normal_pages
+
     def used(self) -> Use:
-        """Busy times until now."""
-        p, t = self.p, self.totals
-        work_ns = t.normal_pages * p.send_ns + t.duplicate_pages * p.zero_scan_ns
-        sending_ns = t.transferred_bytes * s / (p.link_bytes_per_s * p.link_share_frac)
-        link_ns = until(sending_ns + self.new_pages() * p.link_page_ns, float(self.clock[1]), self.now_ns)
-        return Use(self.now_ns, work_ns + sync_work_ns(p, t.dirty_sync_count), 0.0, link_ns)
+        """Busy times until now; nothing compresses."""
+        thread_ns = self._thread_ns + sync_work_ns(self.p, self.totals.dirty_sync_count)
+        return Use(self.now_ns, thread_ns, 0.0, until(self._link_ns, float(self.clock[1]), self.now_ns))
 
     def spent(self) -> Spent:
-        """What the migration took, from its counts."""
-        p, t, used = self.p, self.totals, self.used()
-        new = self.new_pages()
-        again = t.normal_pages - new
+        """What the migration took."""
+        used = self.used()
         return Spent(
             thread_ns=used.thread_ns,
             engine_ns=used.engine_ns,
             link_ns=used.link_ns,
             source_cpu_ns=used.thread_ns,
-            destination_cpu_ns=new * p.first_touch_ns
-            + again * p.again_ns
-            + t.duplicate_pages * p.zero_load_ns,
-            wire_bytes=t.transferred_bytes,
-            raw_pages=t.normal_pages,
+            destination_cpu_ns=self._destination_ns,
+            wire_bytes=self.totals.transferred_bytes,
+            content_pages=self.content_pages(),
+            raw_pages=self.totals.normal_pages,
         )

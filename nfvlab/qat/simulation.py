@@ -80,7 +80,6 @@ def outputs_of(run: Run) -> dict[str, float]:
     if not t.converged:
         return dict.fromkeys(OUTPUTS, math.nan) | {"converged_frac": 0.0}
     total = t.total_time_ns
-    nonzero = t.normal_pages
     return {
         "total_time_ns": total,
         "downtime_ns": t.downtime_ns,
@@ -90,7 +89,7 @@ def outputs_of(run: Run) -> dict[str, float]:
         "destination_cpu_frac": spent.destination_cpu_ns / total,
         "dirty_sync_count": float(t.dirty_sync_count),
         "converged_frac": 1.0,
-        "raw_frac": spent.raw_pages / nonzero if nonzero else math.nan,
+        "raw_frac": spent.raw_pages / spent.content_pages if spent.content_pages else math.nan,
         "thread_busy_frac": spent.thread_ns / total,
         "engine_busy_frac": spent.engine_ns / total,
         "link_busy_frac": spent.link_ns / total,

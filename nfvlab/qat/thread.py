@@ -127,5 +127,6 @@ class CompressingThread(PlainThread):
             source_cpu_ns=used.thread_ns + float(c[conveyor.SPIN] + c[conveyor.HELPER_CPU]),
             destination_cpu_ns=float(c[conveyor.TAKER_CPU]),
             wire_bytes=float(c[conveyor.BYTES]) + self.named_bytes,
+            content_pages=self.content_pages(),
             raw_pages=self.raw_pages,
         )

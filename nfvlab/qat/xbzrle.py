@@ -5,7 +5,7 @@ sends pages as they are and caches none; later a page that is not in the cache i
 is mapped directly, page number modulo its size, and a page that is not older than two rounds keeps its place.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from nfvlab.kernels import pagemap, pipe
 from nfvlab.precopy.migration_thread import BULK
 from nfvlab.precopy.page_costs import NORMAL_BYTES, SIZES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, Params
-from nfvlab.qat.books import Spent, Use, sync_work_ns, until
 from nfvlab.qat.plain import PlainThread
 from nfvlab.units import s
 
@@ -31,9 +30,6 @@ def cache_pages(p: Params) -> int:
 class XbzrleThread(PlainThread):
     """The migration thread of `xbzrle`."""
 
-    link_ns: float = 0.0
-    thread_ns: float = 0.0
-    destination_ns: float = 0.0
     encoded_pages: int = 0
     cached: np.ndarray = field(init=False)
 
@@ -45,14 +41,8 @@ class XbzrleThread(PlainThread):
 
     def walk(self, budget: float, deadline_ns: float, costs) -> float:
         """Send pages until a limit is passed; returns the bytes."""
-        before = self.totals.duplicate_pages, self.totals.normal_pages
         if self.phase == BULK:
-            new = int(pagemap.count(self.seen))
-            put = super().walk(budget, deadline_ns, costs)
-            new = int(pagemap.count(self.seen)) - new
-            kinds = self.totals.duplicate_pages - before[0], new, self.totals.normal_pages - before[1] - new
-            self._book(kinds, SIZES, costs)
-            return put
+            return super().walk(budget, deadline_ns, costs)
         return self._walk_cached(budget, deadline_ns, costs)
 
     def _walk_cached(self, budget, deadline_ns, costs):
@@ -91,13 +81,20 @@ class XbzrleThread(PlainThread):
         rom -= self.names.rom_left(self.bitmap)
         put = float(put) + self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
         self.put(put)
-        self._book([int(k) for k in sent], size, (produce, transport, consume))
+        self.book(*(int(k) for k in sent), (produce, transport, consume))
         self.elapse(float(self.clock[0]) - self.now_ns)
         return put
 
+    def content_pages(self) -> int:
+        """Pages sent whole and pages sent as a difference."""
+        return self.totals.normal_pages + self.encoded_pages
+
     def _insert(self, sent):
         """cache_insert for the pages sent: into their places, unless a fresh other page holds it."""
-        pages = np.flatnonzero(np.unpackbits(sent.view(np.uint8), bitorder="little"))
+        words = np.flatnonzero(sent)
+        bits = np.unpackbits(sent[words].view(np.uint8), bitorder="little").reshape(-1, 64)
+        word, bit = np.nonzero(bits)
+        pages = words[word] * 64 + bit
         now = self.totals.dirty_sync_count
         places = pages % self.owner.size
         holder = self.owner[places]
@@ -108,18 +105,3 @@ class XbzrleThread(PlainThread):
         np.bitwise_and.at(self.cached, old >> 6, ~(_ONE << (old & 63).astype(np.uint64)))
         np.bitwise_or.at(self.cached, pages >> 6, _ONE << (pages & 63).astype(np.uint64))
         self.owner[places], self.age[places] = pages, now
-
-    def _book(self, sent, size, costs):
-        produce, transport, consume = costs
-        self.thread_ns += float(np.dot(sent, produce))
-        self.link_ns += float(np.dot(sent, transport))
-        self.destination_ns += float(np.dot(sent, consume))
-
-    def used(self) -> Use:
-        """Busy times until now; the migration thread is what encodes."""
-        thread_ns = self.thread_ns + sync_work_ns(self.p, self.totals.dirty_sync_count)
-        return Use(self.now_ns, thread_ns, 0.0, until(self.link_ns, float(self.clock[1]), self.now_ns))
-
-    def spent(self) -> Spent:
-        """What the migration took."""
-        return replace(super().spent(), destination_cpu_ns=self.destination_ns)

@@ -32,7 +32,17 @@ HELP = np.array([100.0, 100.0, 100.0])
 
 
 def walk(
-    g, *, items=2, apart=True, sync=False, served=False, unit=1, least=0, polls=False, helpers=2, **more
+    g,
+    *,
+    items=2,
+    apart=True,
+    sync=bundles.NEVER,
+    served=False,
+    unit=1,
+    least=0,
+    polls=False,
+    helpers=2,
+    **more,
 ):
     form = more.pop("form", bundles.walk)
     limits = {name: more.pop(name) for name in ("budget", "deadline") if name in more}
@@ -63,8 +73,10 @@ def test_with_all_helpers_busy_the_worker_waits():
 
 def test_to_synchronise_is_to_wait_for_all_and_send_a_head_each():
     g = ground(range(2))
-    out = walk(g, sync=True)
+    out = walk(g, sync=bundles.ALWAYS)
     assert out.now == 209 and out.put == 120 + 2 * 20
+    assert walk(ground(range(2)), sync=bundles.WHEN_EMPTY).now == 209
+    assert walk(ground(range(80)), sync=bundles.WHEN_EMPTY, budget=100).now == 4
 
 
 def test_a_bundle_may_stay_open_at_the_end_only_to_be_sent_as_it_is():
@@ -89,11 +101,11 @@ def test_light_items_go_by_the_worker_or_in_bundles():
 
 def test_servers_take_a_bundle_in_requests():
     g = ground(range(2))
-    walk(g, served=True, sync=True)
+    walk(g, served=True, sync=bundles.ALWAYS)
     # the helper begins at 9, submits by 11 and 13; served 11-24 and 24-37, answered at 42, two answers read by 44
     assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 2 * (2 + 1)
-    assert walk(ground(range(2)), served=True, sync=True).now == 44
-    assert walk(ground(range(2)), served=True, sync=True, unit=2).now == 11 + 23 + 5 + 1
+    assert walk(ground(range(2)), served=True, sync=bundles.ALWAYS).now == 44
+    assert walk(ground(range(2)), served=True, sync=bundles.ALWAYS, unit=2).now == 11 + 23 + 5 + 1
     g = ground(range(2))
     walk(g, served=True, polls=True)
     assert g.clock[HELPER_CPU] == 6 + (42 - 13)
@@ -116,7 +128,7 @@ def test_an_item_that_does_not_shrink_goes_whole():
 
 def test_a_full_pipe_holds_the_helper():
     g = ground(range(4), capacity=120.0, per_byte=1.0)
-    walk(g, sync=True, take_more=np.zeros(3), HEAD=20.0)
+    walk(g, sync=bundles.ALWAYS, take_more=np.zeros(3), HEAD=20.0)
     assert g.clock[BYTES] == 280
     # the first is through at 209 + 120; the second, ready at 213, enters then, and with it its helper goes on
     assert g.taker[0] == 329 + 120 + 40
@@ -126,7 +138,7 @@ scenario = st.fixed_dictionaries(
     {
         "items": st.integers(1, 9),
         "apart": st.booleans(),
-        "sync": st.booleans(),
+        "sync": st.sampled_from([bundles.NEVER, bundles.ALWAYS, bundles.WHEN_EMPTY]),
         "served": st.booleans(),
         "unit": st.integers(1, 3),
         "least": st.integers(0, 2),
@@ -172,7 +184,7 @@ def right(form):
     """Whether a walk does what the cases above say."""
     three, light, four = ground(range(3)), ground([0, 1], heavy=[0]), ground(range(4))
     walk(three, form=form)
-    waited = walk(ground(range(2)), form=form, sync=True).now
+    waited = walk(ground(range(2)), form=form, sync=bundles.ALWAYS).now
     out = walk(light, form=form)
     walk(four, form=form)
     return (

@@ -170,6 +170,14 @@ def test_what_is_used_grows_from_window_to_window_and_ends_at_what_is_spent(way)
         assert (np.diff(course) <= windows * 1.001 + 1).all(), name
 
 
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_migration_is_not_over_before_its_channels_are(sync):
+    p = SMALL.replace(cpu_method="multifd zlib", sync_each_iteration=sync, channels_count=2)
+    thread = simulation.thread_of(p, "CPU threads", np.random.default_rng(SEED))
+    thread.run()
+    assert thread.totals.converged and thread.now_ns >= thread.helper.max()
+
+
 # -- every switch --------------------------------------------------------------------------------------------------
 
 FAST = SMALL.replace(
@@ -289,6 +297,7 @@ def test_a_page_is_sent_whole_when_it_is_sent_again_for_the_first_time():
     first, again = pagemap.count(thread.seen), pagemap.count(thread.cached)
     assert thread.encoded_pages > 0
     assert thread.totals.normal_pages == first + again
+    assert out(p, "CPU threads")["raw_frac"] < 1
 
 
 def test_xbzrle_sends_differences_of_pages_that_were_sent_again_before():
