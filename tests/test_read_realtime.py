@@ -102,6 +102,14 @@ def test_lines_may_end_as_on_windows(scratch, name):
     assert frame.equals(again)
 
 
+def test_a_unit_that_the_file_does_not_say_is_asked_for_and_taken(capsys, scratch):
+    scratch.write_text(latency_samples.Cyclictest([[3000, 3001, 4500]], 6000, nsecs=True).hist())
+    assert main(["read", str(scratch)]) != 0
+    assert "nfvlab read --unit ns" in capsys.readouterr().err
+    assert main(["read", "--unit", "ns", str(scratch)]) == 0
+    assert "in steps of 1 ns" in capsys.readouterr().out
+
+
 def test_figures_in_human_units(show, scratch):
     scratch.write_text(TURNS.text())
     _, text, _ = show(scratch)

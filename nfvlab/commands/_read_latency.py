@@ -12,11 +12,11 @@ USES = {
 }
 
 
-def cyclictest(path) -> list[str]:
-    """How late threads woke up."""
+def cyclictest(path, unit: str | None = None) -> list[str]:
+    """How late threads woke up; `unit` for a file that does not say its own."""
     from nfvlab.readers.cyclictest import read_cyclictest
 
-    return _table(*read_cyclictest(path))
+    return _table(*read_cyclictest(path, unit=unit))
 
 
 def oslat(path) -> list[str]:

@@ -31,6 +31,9 @@ def add_parser(subparsers) -> None:
         "a trace of valgrind --tool=lackey; a table of nfvlab measure compression.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a recording, or a copied /sys/fs/resctrl")
+    parser.add_argument(
+        "--unit", choices=("us", "ns"), help="of a cyclictest output that does not say its own"
+    )
 
 
 def run(args) -> int:
@@ -38,7 +41,9 @@ def run(args) -> int:
     from nfvlab.readers.recognise import recognise
 
     for number, path in enumerate(args.files):
-        module, name = TABLES[recognise(path)]
+        kind = recognise(path)
+        module, name = TABLES[kind]
         table = getattr(importlib.import_module(f"nfvlab.commands.{module}"), name)
-        print("\n" * bool(number) + "\n".join(table(path)))
+        told = {"unit": args.unit} if kind == "cyclictest" else {}
+        print("\n" * bool(number) + "\n".join(table(path, **told)))
     return 0

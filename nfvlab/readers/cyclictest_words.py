@@ -86,7 +86,7 @@ def unit_of(
     if smallest is None or smallest < FASTEST_NS:
         return UNITS["us"], [f"latencies are in µs: {smallest} ns would be faster than any host wakes up"]
     what = "the file does not say whether latencies are in microseconds or, with -N, in nanoseconds"
-    raise ReaderError(path, None, what, "Say it: unit='us' or unit='ns'")
+    raise ReaderError(path, None, what, "Say it: unit='us' or unit='ns' (nfvlab read --unit ns)")
 
 
 def histogram(path, counted: Counted, unit_ns: float, notes: list[str]) -> Histogram:
