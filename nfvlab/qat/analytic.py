@@ -1,7 +1,6 @@
 """analyze(): a migration three ways side by side, as a recursion over rounds at the pace of the slowest station."""
 
 from dataclasses import dataclass
-from math import inf
 
 from nfvlab import results
 from nfvlab.precopy.fluid import Fluid
@@ -42,10 +41,8 @@ class Course:
 class Theory(results.Theory):
     """One value a way, in the order of WAYS; NaN where that way's migration does not complete.
 
-    `courses`: how each goes. Of the talk's ring, for touched pages of a first pass whose thread waits: `ring_per_s`,
-    pages per second if times are constant (the upper asymptotic bound), and `ring_mva_per_s`, if they are exponential
-    (exact mean-value analysis); both infinite for channels. `preread_ns`: what reading all addresses takes, before the
-    migration begins and in none of the outputs.
+    `courses`: how each goes. `preread_ns`: what reading all addresses takes, before the migration begins and in none
+    of the outputs.
     """
 
     params: Params
@@ -62,8 +59,6 @@ class Theory(results.Theory):
     engine_busy_frac: tuple[float, ...] = output(OUTPUTS["engine_busy_frac"], _LOOSE)
     link_busy_frac: tuple[float, ...] = output(OUTPUTS["link_busy_frac"], _LOOSE)
     courses: tuple[Course, ...]
-    ring_per_s: float
-    ring_mva_per_s: float
     preread_ns: float
 
     def claim(self, name: str) -> Claim:
@@ -82,13 +77,10 @@ def analyze(p: Params) -> Theory:
     made = ways(p)
     followed = [_followed(p, way) for way in made]
     columns = [_outputs(p, course.fluid, totals) for course, totals in followed]
-    ring = ring_rates(made[2]) if isinstance(made[2], Talk) else (inf, inf)
     return Theory(
         params=p,
         **{name: tuple(column[name] for column in columns) for name in OUTPUTS},
         courses=tuple(course for course, _ in followed),
-        ring_per_s=ring[0],
-        ring_mva_per_s=ring[1],
         preread_ns=preread_ns(p),
     )
 
@@ -99,16 +91,15 @@ def preread_ns(p: Params) -> float:
     return ram_pages(p) * p.preread_cycles * 1e9 / p.cpu_hz if kept else 0.0
 
 
-def ring_rates(way: Talk) -> tuple[float, float]:
-    """Pages per second of the talk's ring, for constant and for exponential times."""
-    p = way.p
-    work = way.page(p.content, True)
-    stations, delay_ns = way.ring(work)
-    scale = p.request_pages * 1e9
-    return (
-        bounds(stations, delay_ns, p.ring_requests).high * scale,
-        mva(stations, delay_ns, p.ring_requests).per_ns * scale,
-    )
+def ring_rates(way: Talk | Threads) -> tuple[float, float]:
+    """Pages per second of the talk's ring or of compress threads, for touched pages of a first pass that waits.
+
+    First for constant times, the upper asymptotic bound; then for exponential ones, by exact mean-value analysis.
+    """
+    stations, delay_ns, customers = way.ring(way.page(way.p.content, True))
+    scale = way.turn_pages * 1e9
+    constant = bounds(stations, delay_ns, customers).high
+    return constant * scale, mva(stations, delay_ns, customers).per_ns * scale
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.precopy.rates import Cost
 from nfvlab.precopy.regions import Region, regions
 from nfvlab.precopy.rounds import Rounds
-from nfvlab.precopy.sender import Kind, Run, Sender
+from nfvlab.precopy.sender import LEAST_PAGES, Kind, Run, Sender
 from nfvlab.qat.cpu_work import Xbzrle
 from nfvlab.qat.params import Params
 from nfvlab.qat.work import Flow, Way, mix
 
-FINE = 64  # how finely the mixture of pages sent again is known, for fewer kinds
+FINE = 32  # how finely the mixture of pages sent again is known, for fewer kinds
 DEVICE = ("ring", "engine")
 Parts = tuple[tuple[float, str], ...]  # (share, content)
 
@@ -83,7 +83,7 @@ class PacedSender(Sender):
         return self.way.paced(mix([(hit, encoded), (1 - hit, flow.work)]), 0.0, 1.0)
 
     def _write(self, run: Run, pages: float) -> None:
-        if not self.slowest or self.slowest[-1][1] != run.kind.slowest:
+        if pages > LEAST_PAGES and (not self.slowest or self.slowest[-1][1] != run.kind.slowest):
             self.slowest.append((self.now_ns, run.kind.slowest))
         run.kind.pages += pages
         super()._write(run, pages)
@@ -156,6 +156,8 @@ class PacedRounds(Rounds):
         return left
 
     def _cache(self, sent: float) -> None:
+        if not self.xbzrle:
+            return
         new = max(1 - self.cached / self.working, 0.0)
         self.cached = min(self.cached + new * sent, self.working)
 

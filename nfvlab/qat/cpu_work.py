@@ -9,6 +9,7 @@ from math import ceil
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
 from nfvlab.precopy.rates import iteration_ns
 from nfvlab.qat.laws import law
+from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
 from nfvlab.qat.work import LENGTH_BYTES, ZLIB_BYTES, Way, Work
 
@@ -109,6 +110,10 @@ class Threads(CpuWay):
         """Turns of the threads; one that is done waits for the migration thread to come by."""
         held = work.workers_ns + work.hold_ns
         return (held + (work.thread_ns if self.p.compress_wait else 0.0)) / self.engines if held else 0.0
+
+    def ring(self, work: Work) -> tuple[list[Station], float, int]:
+        """The repairman, what his machines take before they need him again (ns), and their number."""
+        return [Station(work.thread_ns)], work.workers_ns + work.hold_ns, self.engines
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time of a thread's work per page."""

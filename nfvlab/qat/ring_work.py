@@ -127,10 +127,13 @@ class Talk(Way):
         """Time of a slice's work per page."""
         return work.engine_ns / self.engines
 
-    def ring(self, work: Work) -> tuple[list[Station], float]:
-        """Stations and delay (ns) of a request's way round: the thread, the slices; the device's latency."""
+    def ring(self, work: Work) -> tuple[list[Station], float, int]:
+        """A request's way round: stations (thread, slices), the device's latency (ns), and the ring's places."""
         pages = self.p.request_pages
-        return [
-            Station(work.thread_ns * pages),
-            Station(work.engine_ns * pages, self.engines),
-        ], work.hold_ns * pages
+        stations = [Station(work.thread_ns * pages), Station(work.engine_ns * pages, self.engines)]
+        return stations, work.hold_ns * pages, self.p.ring_requests
+
+    @property
+    def turn_pages(self) -> int:
+        """Pages that go round together."""
+        return self.p.request_pages

@@ -77,6 +77,7 @@ class Way:
     loaders = 1  # destination threads that share the work of `loaders_ns`
     inflaters = 1  # the destination's devices, or their slices
     pool_name = "engine"
+    turn_pages = 1  # pages that go round a ring together
     polls = False  # whether the thread spins while it waits for the pool
 
     def __init__(self, p: Params):
