@@ -13,6 +13,7 @@ from nfvlab.paths import data_file
 from nfvlab.precopy.memory import layout
 from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat.params import Params
+from nfvlab.readers.compression import read_compression
 
 SYSTEM, TOUCHED, WRITTEN = 0, 1, 2
 REFERENCE = "deflate1_bytes"
@@ -33,10 +34,8 @@ SMALLEST_BYTES = 9
 @functools.cache
 def calgary() -> dict[str, np.ndarray]:
     """Sizes of the corpus's 793 pages by method (data/compression/calgary_4kib.csv)."""
-    path = data_file("compression", "calgary_4kib.csv")
-    names = path.read_text().partition("\n")[0].split(",")
-    values = np.loadtxt(path, delimiter=",", skiprows=1)
-    return {name: values[:, k] for k, name in enumerate(names)}
+    frame, meta = read_compression(data_file("compression", "calgary_4kib.csv"))
+    return {f"{name}_bytes": frame[f"{name}_bytes"].to_numpy(dtype=float) for name in meta.methods}
 
 
 def factor(column: str) -> float:
