@@ -1,6 +1,7 @@
 """analyze(): a migration three ways side by side, as a recursion over rounds at the pace of the slowest station."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from nfvlab import results
 from nfvlab.precopy.fluid import Fluid
@@ -64,7 +65,10 @@ class Theory(results.Theory):
     def claim(self, name: str) -> Claim:
         """What is claimed of output `name`, "total_time_ns[2]", for this very migration."""
         field, _, index = name.rstrip("]").partition("[")
-        return claims.claim(self.params, self.courses[int(index or 0)].fluid, field)
+        course = self.courses[int(index or 0)]
+        ringed = dict(course.slowest_frac).get("ring", 0.0)
+        doubt = ringed * ring_doubt(self.params) if ringed else 0.0
+        return claims.claim(self.params, course.fluid, field, doubt)
 
 
 def ways(p: Params) -> tuple[Way, ...]:
@@ -102,6 +106,13 @@ def ring_rates(way: Talk | Threads) -> tuple[float, float]:
     return constant * scale, mva(stations, delay_ns, customers).per_ns * scale
 
 
+@lru_cache(maxsize=64)
+def ring_doubt(p: Params) -> float:
+    """By how much of itself the talk's ring is faster with constant times than with exponential ones."""
+    constant, exponential = ring_rates(Talk(p))
+    return constant / exponential - 1
+
+
 @dataclass(frozen=True)
 class Sums:
     """Over all pages of a migration: times (ns), bytes, pages."""
@@ -122,7 +133,10 @@ def _followed(p: Params, way: Way) -> tuple[Course, Sums]:
 
 
 def _sums(way: Way, sender: PacedSender) -> Sums:
-    """What all pages come to. Where a varying station sets the pace, most pages meet it when it is fast."""
+    """What all pages come to. Where a varying station sets the pace, most pages meet it when it is fast.
+
+    What the sockets still hold at the end has not been on the link.
+    """
     p, total = way.p, [0.0] * 8
     for kind in sender.kinds.values():
         work, flow = kind.flow.work, kind.flow
@@ -139,7 +153,8 @@ def _sums(way: Way, sender: PacedSender) -> Sums:
             work.raw,
         )
         total = [have + kind.pages * more for have, more in zip(total, each, strict=True)]
-    return Sums(*total)
+    sums = Sums(*total)
+    return replace(sums, link_ns=max(sums.link_ns - sender.unsent_link_ns(), 0.0))
 
 
 def _course(fluid: Fluid, sender: PacedSender) -> Course:

@@ -21,8 +21,11 @@ LOOSE = {
 SHARES_ABS = 0.02
 
 
-def claim(p: Params, course: Fluid, name: str) -> Claim:
-    """The claim of output `name` of the way whose course is given: pre-copy's own, and what the stations' laws add."""
+def claim(p: Params, course: Fluid, name: str, doubt: float = 0.0) -> Claim:
+    """The claim of output `name` of the way whose course is given: pre-copy's own, and what the stations' laws add.
+
+    doubt: by how much of itself the pace is open between constant times and exponential ones.
+    """
     if name == "converged_frac":
         return precopy.claim(p, course, name)
     if name == "raw_frac":
@@ -30,6 +33,6 @@ def claim(p: Params, course: Fluid, name: str) -> Claim:
     if name == "dirty_sync_count":
         return approx(rel=0.1, abs=1, where=PROVISIONAL)
     if name.endswith("_frac"):
-        return approx(rel=LOOSE[name], abs=SHARES_ABS, where=PROVISIONAL)
+        return approx(rel=LOOSE[name] + doubt, abs=SHARES_ABS, where=PROVISIONAL)
     known = precopy.claim(p, course, "transferred_bytes" if name == "wire_bytes" else name)
-    return approx(rel=max(known.rel, LOOSE[name]), abs=max(known.abs, PAGE_BYTES), where=PROVISIONAL)
+    return approx(rel=max(known.rel, LOOSE[name]) + doubt, abs=max(known.abs, PAGE_BYTES), where=PROVISIONAL)

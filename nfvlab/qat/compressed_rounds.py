@@ -88,6 +88,13 @@ class PacedSender(Sender):
         run.kind.pages += pages
         super()._write(run, pages)
 
+    def unsent_link_ns(self) -> float:
+        """Link time of what the sockets hold at the end."""
+        last = self._last
+        if last is None or not last.drain_ns:
+            return 0.0
+        return max(self.drained_ns - self.now_ns, 0.0) * min(last.flow.work.link_ns / last.drain_ns, 1.0)
+
     def _skip(self, run, windows, like):
         sent = super()._skip(run, windows, like)
         run.kind.pages += sent
@@ -176,5 +183,12 @@ def follow(p: Params, way: Way) -> tuple[Fluid, PacedSender]:
         made.append(PacedRounds(p, fresh, wait_ns, way))
         return made[0]
 
-    course = fluid(p, memory(p), p.free_report_ns if p.skip_free else 0.0, rounds)
+    wait_ns = p.free_report_ns if p.skip_free else 0.0
+    course = fluid(_with_sockets(p, way.streams), memory(p), wait_ns, rounds)
     return course, made[0].sender
+
+
+def _with_sockets(p: Params, streams: int) -> Params:
+    """The scenario with the buffers of all connections together, as far as its domain allows."""
+    most = p.specs()["socket_bytes"].domain[1]
+    return p.replace(socket_bytes=min(p.socket_bytes * streams, most)) if streams > 1 else p

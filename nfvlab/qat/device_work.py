@@ -19,7 +19,10 @@ GZIP_EXT_BYTES = (
 
 
 class Device(Channels):
-    """Multifd channels that hand their packets to a device and wait: common to QATzip and QPL."""
+    """Multifd channels that hand their packets to a device and wait: common to QATzip and QPL.
+
+    Multifd looks for zero pages whatever compresses the others: `zero_check` is the talk's.
+    """
 
     pool_name = "channels"
     streamed = False
@@ -30,22 +33,6 @@ class Device(Channels):
         self.engines = p.devices_count * p.slices_count
         if p.destination_engine:
             self.inflaters = self.engines
-
-    def zero(self, fresh: bool) -> Work:
-        """A zero page: looked for, or compressed like others."""
-        p = self.p
-        if p.zero_check:
-            return super().zero(fresh)
-        thread_ns, workers_ns = self.checked()
-        work, size = self.compressed(float(p.zero_compressed_bytes), 0.0, fresh, zlib_ns(p, "calgary"))
-        work = work._replace(
-            thread_ns=thread_ns, workers_ns=work.workers_ns + workers_ns, content=0.0, raw=0.0
-        )
-        return self.framed(work, size, fresh)
-
-    def checked(self) -> tuple[float, float]:
-        """As for other channels, if zero pages are looked for at all."""
-        return super().checked() if self.p.zero_check else (self.handoff_ns, 0.0)
 
     def packed(self, content: str, fresh: bool) -> tuple[float, Work]:
         """Its compressed size over 4096 bytes, and its work."""
@@ -61,10 +48,11 @@ class Device(Channels):
         """Work in channels and device, and bytes sent, of a page that becomes `size`; a share `raw` does not shrink."""
         raise NotImplementedError
 
-    def inflated(self, size: float, fresh: bool) -> tuple[float, float]:
+    def inflated(self, fresh: bool) -> tuple[float, float]:
         """CPU time and device time of the destination's channels per page."""
         p = self.p
-        cpu_ns = p.again_ns * size / PAGE_BYTES + (self.fault_ns if fresh else 0.0)
+        each = self.cycles_ns(p.submit_cycles + p.poll_cycles) / self.request_pages
+        cpu_ns = self.store_ns(fresh) + (each if p.destination_engine else 0.0)
         if p.destination_engine:
             return cpu_ns, inflate_slice_ns(p, self.request_pages) / self.request_pages
         return cpu_ns + 1e9 * PAGE_BYTES / p.inflate_bytes_per_s, 0.0
@@ -125,7 +113,7 @@ class Qatzip(Device):
         engine_ns = slice_ns(p, self.request_pages) / self.request_pages
         requests = p.submit_cycles + p.poll_cycles + (p.interrupt_cycles if p.interrupts else 0.0)
         copied = self.cycles_ns(p.copy_cycles)
-        cpu_ns, inflate_ns = self.inflated(size, fresh)
+        cpu_ns, inflate_ns = self.inflated(fresh)
         work = Work(
             workers_ns=copied
             + self.cycles_ns(requests) / self.request_pages * (1 - software)
@@ -146,11 +134,23 @@ class Iaa(Device):
 
     pool_name = "engine"
 
+    def __init__(self, p: Params):
+        super().__init__(p)
+        self.polls = not p.interrupts
+
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
+        """A packet waits for others at the device, the longer the busier it is; as if times were exponential."""
+        if not work.engine_ns:
+            return 0.0
+        busy = min(work.engine_ns / self.engines / pace_ns, 1 - 1e-9)
+        most_ns = max(self.channels * pace_ns - work.workers_ns, 0.0)
+        return min(self.packet_wait_ns(work.engine_ns) * busy / (1 - busy), most_ns)
+
     def compressed(self, size: float, raw: float, fresh: bool, software_ns: float) -> tuple[Work, float]:
         """A page of its own job; it is sent as it is if it did not shrink."""
         p = self.p
         engine_ns = slice_ns(p, 1) + faults_ns(p)
-        cpu_ns, inflate_ns = self.inflated(size, fresh)
+        cpu_ns, inflate_ns = self.inflated(fresh)
         wait_ns = self.packet_wait_ns(engine_ns)
         jobs_ns = (
             self.cycles_ns(p.build_cycles + p.submit_cycles + p.poll_cycles)
@@ -171,11 +171,11 @@ class Iaa(Device):
     def other(self, content: str, fresh: bool) -> Work | None:
         """The queue is full: the channel compresses the page itself."""
         p = self.p
-        if content == "zero" and p.zero_check:
+        if content == "zero":
             return self.page(content, fresh)
         work = self.page(content, fresh)
         wait_ns = 0.0 if p.interrupts else self.packet_wait_ns(work.engine_ns)
-        software_ns = zlib_ns(p, "calgary" if content == "zero" else content)
+        software_ns = zlib_ns(p, content)
         return work._replace(
             workers_ns=work.workers_ns - wait_ns + software_ns,
             engine_ns=0.0,

@@ -5,7 +5,7 @@ interrupt, its pages sent; the device reads physical addresses.
 """
 
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES
-from nfvlab.precopy.rates import NORMAL_BYTES
+from nfvlab.precopy.rates import NORMAL_BYTES, iteration_ns
 from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
@@ -27,18 +27,18 @@ class Talk(Way):
         self.engine_ns = slice_ns(p, p.request_pages) / p.request_pages + faults_ns(p)
         self.turn_ns = p.engine_latency_ns / p.request_pages
         self.polls = not p.interrupts
-        self.request_ns = self._request_ns()
+        self.request_ns = self._request_ns(p.interrupts)
 
     def cycles_ns(self, cycles: float) -> float:
         """A CPU's cycles as time."""
         return cycles * 1e9 / self.p.cpu_hz
 
-    def _request_ns(self) -> float:
+    def _request_ns(self, interrupts: bool) -> float:
         """CPU time per page of building requests, finding addresses, submitting, and reading responses."""
         p = self.p
         address = p.cached_cycles if p.cached_translation else p.pagemap_cycles
         each = p.submit_cycles + p.poll_cycles
-        if p.interrupts:
+        if interrupts:
             each += p.interrupt_cycles / self.batch
         return self.cycles_ns(p.build_cycles + address + each / p.request_pages)
 
@@ -67,10 +67,10 @@ class Talk(Way):
         p = self.p
         sent = raw * PAGE_BYTES + (1 - raw) * small
         wire = raw * NORMAL_BYTES + (1 - raw) * (HEADER_BYTES + LENGTH_BYTES + small)
-        read_ns = p.again_ns * sent / PAGE_BYTES + (self.fault_ns if fresh else 0.0)
+        read_ns = self.store_ns(fresh)
         inflate_ns = 0.0
         if p.destination_engine:
-            read_ns += (1 - raw) * self._request_ns()
+            read_ns += (1 - raw) * self._request_ns(False)
             inflate_ns = (1 - raw) * (inflate_slice_ns(p, p.request_pages) / p.request_pages)
         else:
             read_ns += (1 - raw) * 1e9 * PAGE_BYTES / p.inflate_bytes_per_s
@@ -122,6 +122,19 @@ class Talk(Way):
             return (turn_ns + delay_ns) / places
         by_count = turn_ns / (places - (p.coalesce_requests - 1) / 2)
         return min(by_count, (turn_ns + delay_ns / 2) / places)
+
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
+        """Waiting for the ring; else, once an iteration, for the requests that are under way at its end."""
+        if waits or not work.engine_ns:
+            return super().spin_ns(work, pace_ns, waits)
+        share = work.engine_ns / self.engine_ns
+        pages = self.p.ring_requests * self.p.request_pages
+        empty_ns = min(
+            (self.engine_ns + self.turn_ns) * self.p.request_pages, pages * self.pool_ns(work) / share
+        )
+        if share * pace_ns <= self.pool_ns(work) * (1 + 1e-9):
+            empty_ns = pages * self.engine_ns / self.engines  # the ring is full
+        return empty_ns * pace_ns / iteration_ns(self.p)
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time of a slice's work per page."""

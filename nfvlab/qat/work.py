@@ -77,6 +77,7 @@ class Way:
     loaders = 1  # destination threads that share the work of `loaders_ns`
     inflaters = 1  # the destination's devices, or their slices
     pool_name = "engine"
+    streams = 1  # connections, each with a socket's buffers
     turn_pages = 1  # pages that go round a ring together
     polls = False  # whether the thread spins while it waits for the pool
 
@@ -85,7 +86,6 @@ class Way:
         self.byte_ns = 1e9 / (p.link_bytes_per_s * p.link_share_frac)
         self.check_ns = min(p.nonzero_check_cycles * 1e9 / p.cpu_hz, p.send_ns)
         self.copy_ns = p.send_ns - self.check_ns
-        self.fault_ns = max(p.first_touch_ns - p.again_ns, 0.0)
 
     def page(self, content: str, fresh: bool) -> Work:
         """A page that the pool takes; content: of CONTENTS, "system" or "zero"; fresh: never sent before."""
@@ -104,12 +104,16 @@ class Way:
             )
         work = Work(
             thread_ns=p.send_ns,
-            reader_ns=p.first_touch_ns if fresh else p.again_ns,
+            reader_ns=self.store_ns(fresh),
             normal=1.0,
             content=1.0,
             raw=1.0,
         )
         return self.sized(work, NORMAL_BYTES, fresh)
+
+    def store_ns(self, fresh: bool) -> float:
+        """Destination: fault and copy of a page; all of it is written, however few bytes came."""
+        return self.p.first_touch_ns if fresh else self.p.again_ns
 
     def sized(
         self, work: Work, wire: float, fresh: bool, kind: str = "", counted: float | None = None
@@ -138,6 +142,10 @@ class Way:
         """Time per page of what compresses, when it is always busy; 0 if there is no limit."""
         return 0.0
 
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
+        """CPU time per page of polling in vain; waits: the thread waits for the pool all the time."""
+        return max(pace_ns - work.thread_ns, 0.0) if waits else 0.0
+
     def engine_busy_ns(self, work: Work) -> float:
         """Time per page for which what compresses is busy, mean over all of it."""
         return 0.0
@@ -164,8 +172,8 @@ class Way:
         source_ns = max(
             stations["thread"], pool_ns, stations.get("shared cores", 0.0), stations.get("channels", 0.0)
         )
-        waits = pool_ns >= max(stations.values()) and share == 1
-        spin_ns = pool_ns - work.thread_ns if self.polls and waits else 0.0
+        pace_ns = max(source_ns, stations["link"], stations["destination"])
+        spin_ns = self.spin_ns(work, pace_ns, pool_ns >= pace_ns and share == 1) if self.polls else 0.0
         return Flow(work, source_ns, stations["destination"], slowest, share, spin_ns)
 
 
