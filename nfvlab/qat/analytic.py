@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 
 from nfvlab import results
 from nfvlab.precopy.fluid import Fluid
-from nfvlab.precopy.params import ram_pages
+from nfvlab.precopy.params import PAGE_BYTES, ram_pages
 from nfvlab.qat import claims
 from nfvlab.qat.compressed_rounds import DEVICE, PacedSender, follow
 from nfvlab.qat.cpu_work import Channels, Threads, Xbzrle
@@ -65,10 +66,16 @@ class Theory(results.Theory):
     def claim(self, name: str) -> Claim:
         """What is claimed of output `name`, "total_time_ns[2]", for this very migration."""
         field, _, index = name.rstrip("]").partition("[")
-        course = self.courses[int(index or 0)]
+        p, way = self.params, int(index or 0)
+        course = self.courses[way]
         ringed = dict(course.slowest_frac).get("ring", 0.0)
-        doubt = ringed * ring_doubt(self.params) if ringed else 0.0
-        return claims.claim(self.params, course.fluid, field, doubt)
+        doubt = ringed * ring_doubt(p) if ringed else 0.0
+        bursty = (
+            False,
+            p.cpu_method == "threads zlib" and not p.compress_wait,
+            p.accelerator == "talk" and not p.wait_when_full,
+        )
+        return claims.claim(p, course.fluid, field, doubt, bursty[way], way == 2 and overflows(p))
 
 
 def ways(p: Params) -> tuple[Way, ...]:
@@ -104,6 +111,12 @@ def ring_rates(way: Talk | Threads) -> tuple[float, float]:
     scale = way.turn_pages * 1e9
     constant = bounds(stations, delay_ns, customers).high
     return constant * scale, mva(stations, delay_ns, customers).per_ns * scale
+
+
+def overflows(p: Params) -> bool:
+    """Whether multifd channels together may have more requests at the device than its queue holds."""
+    requests = {"QATzip": ceil(p.packet_pages * PAGE_BYTES / p.buffer_bytes), "IAA": p.packet_pages}
+    return requests.get(p.accelerator, 0) * p.channels_count > p.ring_requests
 
 
 @lru_cache(maxsize=64)

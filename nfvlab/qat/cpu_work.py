@@ -129,6 +129,7 @@ class Channels(CpuWay):
     """
 
     pool_name = "channels"
+    reads_apart = True
 
     def __init__(self, p: Params):
         super().__init__(p)

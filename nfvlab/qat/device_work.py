@@ -139,12 +139,16 @@ class Iaa(Device):
         self.polls = not p.interrupts
 
     def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
-        """A packet waits for others at the device, the longer the busier it is; as if times were exponential."""
+        """A packet waits for others' at the device: each that arrives finds the mean number of the other channels'.
+
+        R = S (1 + (C - 1)/C X R), with S a packet's own time and X packets in a unit of time (Schweitzer's form of
+        mean-value analysis, the throughput given).
+        """
         if not work.engine_ns:
             return 0.0
-        busy = min(work.engine_ns / self.engines / pace_ns, 1 - 1e-9)
-        most_ns = max(self.channels * pace_ns - work.workers_ns, 0.0)
-        return min(self.packet_wait_ns(work.engine_ns) * busy / (1 - busy), most_ns)
+        alone_ns = self.packet_wait_ns(work.engine_ns)
+        others = (1 - 1 / self.channels) * min(work.engine_ns / self.engines / pace_ns, 1.0)
+        return min(alone_ns * others / (1 - others), max(self.channels * pace_ns - work.workers_ns, 0.0))
 
     def compressed(self, size: float, raw: float, fresh: bool, software_ns: float) -> tuple[Work, float]:
         """A page of its own job; it is sent as it is if it did not shrink."""

@@ -1,11 +1,12 @@
 """How small a page becomes: mean and spread of its compressed size, and whether it shrinks, by content and method.
 
 Calgary's pages are counted in the per-page table. Other pages are known by the mean under deflate level 1; under
-another method they are smaller or larger in the proportion of the table's means. Random bytes become stored blocks.
+another method they are smaller or larger in the proportion of the table's means, and they are spread as the table's.
+Random bytes become stored blocks.
 """
 
 import csv
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,10 +48,19 @@ def law(p: Params, content: str, method: str, streamed: bool = False) -> Law:
     share = p.stream_ratio if streamed and content != "system" else 1.0
     if content == "calgary":
         return _calgary(method, share)
-    ratio, cv = (p.system_ratio, 0.0) if content == "system" else (p.own_ratio, p.own_cv_frac)
-    mean = PAGE_BYTES * ratio * share * _mean(COLUMNS[method]) / _mean(REFERENCE)
-    raw = float(mean >= PAGE_BYTES)
-    return Law(mean, cv, min(mean, PAGE_BYTES), raw)
+    mean = PAGE_BYTES * share * _mean(COLUMNS[method]) / _mean(REFERENCE)
+    if content == "system":
+        return _shaped(method, mean * p.system_ratio, None)
+    return _shaped(method, mean * p.own_ratio, p.own_cv_frac)
+
+
+@lru_cache(maxsize=256)
+def _shaped(method: str, mean: float, cv_frac: float | None) -> Law:
+    """The table's sizes, moved and stretched to a mean and a coefficient of variation; by default their own."""
+    sizes = sizes_bytes(COLUMNS[method])
+    if cv_frac is None:
+        cv_frac = float(sizes.std() / sizes.mean())
+    return _counted(mean * (1 + cv_frac * (sizes - sizes.mean()) / sizes.std()))
 
 
 def _random(method: str) -> Law:
@@ -60,12 +70,13 @@ def _random(method: str) -> Law:
 
 @cache
 def _calgary(method: str, share: float) -> Law:
-    sizes = sizes_bytes(COLUMNS[method]) * share
-    raw = sizes >= PAGE_BYTES
-    mean = sizes.mean()
-    return Law(
-        float(mean), float(sizes.std() / mean), float(np.minimum(sizes, PAGE_BYTES).mean()), float(raw.mean())
-    )
+    return _counted(sizes_bytes(COLUMNS[method]) * share)
+
+
+def _counted(sizes: np.ndarray) -> Law:
+    raw, mean = sizes >= PAGE_BYTES, sizes.mean()
+    least = np.minimum(sizes, PAGE_BYTES).mean()
+    return Law(float(mean), float(sizes.std() / mean), float(least), float(raw.mean()))
 
 
 @cache

@@ -27,20 +27,20 @@ class Talk(Way):
         self.engine_ns = slice_ns(p, p.request_pages) / p.request_pages + faults_ns(p)
         self.turn_ns = p.engine_latency_ns / p.request_pages
         self.polls = not p.interrupts
-        self.request_ns = self._request_ns(p.interrupts)
+        address = p.cached_cycles if p.cached_translation else p.pagemap_cycles
+        self.request_ns = self._request_ns(address, p.interrupts)
 
     def cycles_ns(self, cycles: float) -> float:
         """A CPU's cycles as time."""
         return cycles * 1e9 / self.p.cpu_hz
 
-    def _request_ns(self, interrupts: bool) -> float:
+    def _request_ns(self, address_cycles: float, interrupts: bool) -> float:
         """CPU time per page of building requests, finding addresses, submitting, and reading responses."""
         p = self.p
-        address = p.cached_cycles if p.cached_translation else p.pagemap_cycles
         each = p.submit_cycles + p.poll_cycles
         if interrupts:
             each += p.interrupt_cycles / self.batch
-        return self.cycles_ns(p.build_cycles + address + each / p.request_pages)
+        return self.cycles_ns(p.build_cycles + address_cycles + each / p.request_pages)
 
     @property
     def batch(self) -> float:
@@ -70,7 +70,8 @@ class Talk(Way):
         read_ns = self.store_ns(fresh)
         inflate_ns = 0.0
         if p.destination_engine:
-            read_ns += (1 - raw) * self._request_ns(False)
+            # its memory is locked, too, its addresses are kept, and it polls
+            read_ns += (1 - raw) * self._request_ns(p.cached_cycles, False)
             inflate_ns = (1 - raw) * (inflate_slice_ns(p, p.request_pages) / p.request_pages)
         else:
             read_ns += (1 - raw) * 1e9 * PAGE_BYTES / p.inflate_bytes_per_s

@@ -77,6 +77,7 @@ class Way:
     loaders = 1  # destination threads that share the work of `loaders_ns`
     inflaters = 1  # the destination's devices, or their slices
     pool_name = "engine"
+    reads_apart = False  # whether what the loading thread reads, zero pages, has a connection of its own
     streams = 1  # connections, each with a socket's buffers
     turn_pages = 1  # pages that go round a ring together
     polls = False  # whether the thread spins while it waits for the pool
@@ -129,7 +130,7 @@ class Way:
     def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
         """Name and time per page of every station but the pool."""
         load = max(
-            work.reader_ns,
+            0.0 if self.reads_apart else work.reader_ns,
             (work.loaders_ns + work.load_hold_ns) / self.loaders,
             work.inflate_ns / self.inflaters,
         )

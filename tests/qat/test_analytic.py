@@ -92,6 +92,14 @@ def test_own_pages_keep_the_methods_proportions():
     assert law(p, "own", "1").mean_bytes == pytest.approx(0.3 * 4096)
 
 
+def test_pages_spread_as_the_tables_do_not_all_shrink():
+    """A mean just below a page: half of the pages are larger, and go as they are."""
+    found = law(Params(own_ratio=0.99, own_cv_frac=0.3), "own", "1")
+    assert found.mean_bytes == pytest.approx(0.99 * 4096) and found.cv_frac == pytest.approx(0.3)
+    assert 0.3 < found.raw_frac < 0.8 and found.least_bytes < 0.95 * found.mean_bytes
+    assert law(Params(own_ratio=0.5, own_cv_frac=0.0), "own", "1").raw_frac == 0
+
+
 def stored(law):
     """Random bytes: a stored block is five bytes more, and the page is sent as it is."""
     found = law(Params(), "random", "1 fixed")
@@ -410,6 +418,22 @@ def test_xbzrle_sends_differences_of_what_was_sent_again_before():
     overflow = analyze(p.replace(delta_bytes=4096))
     assert overflow.raw_frac[CPU] == 1
     assert overflow.wire_bytes[CPU] == pytest.approx(overflow.wire_bytes[NONE], rel=0.05)
+
+
+def test_every_channel_has_sockets_of_its_own():
+    """At the end of a link-bound migration, what they hold is still under way: it is not waited for."""
+    p = FULL.replace(cpu_method="multifd zstd", zstd_bytes_per_s=5e9, link_bytes_per_s=1 * Gbps, **STEADY)
+    one, eight = (analyze(p.replace(channels_count=n)) for n in (1, 8))
+    held_ns = 7 * p.socket_bytes / (p.link_bytes_per_s * p.link_share_frac) * 1e9
+    saved_ns = one.total_time_ns[CPU] - eight.total_time_ns[CPU]
+    assert held_ns < saved_ns < 1.5 * held_ns  # they also bridge stretches of zero pages
+
+
+def test_zero_pages_beside_the_channels_hold_up_nobody():
+    p = FULL.replace(cpu_method="multifd zstd")
+    fast, slow = analyze(p), analyze(p.replace(zero_load_ns=2e4))
+    assert slow.total_time_ns[CPU] == pytest.approx(fast.total_time_ns[CPU], rel=1e-3)
+    assert slow.total_time_ns[NONE] > 1.2 * fast.total_time_ns[NONE]
 
 
 def test_small_buffers_are_compressed_in_software():

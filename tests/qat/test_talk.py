@@ -52,14 +52,15 @@ def test_the_evidence_favours_fixed_codes(figures):
     favours_fixed(figures)
 
 
-def test_the_downtime_is_missed_and_the_effect_is_named(figures):
-    for reading in talk.READINGS:
-        figure = of(figures, "qat-downtime", reading)
-        assert not figure.ok and "rewritten" in figure.missing
-        assert figure.low_frac < figure.computed_frac < figure.high_frac
-        assert figure.textbook_frac == pytest.approx((1 + talk.page_frac(reading)) ** 2 - 1)
-    assert abs(of(figures, "qat-downtime", FIXED).textbook_frac + 0.7) < 0.05
-    assert abs(of(figures, "qat-downtime", DYNAMIC).textbook_frac + 0.7) > 0.05
+def test_the_downtime_is_left_to_chance_and_the_effect_is_named(figures):
+    """Under fixed codes no rate of rewriting gives 70 %; the textbook's rounds do. Under dynamic ones they do not."""
+    fixed, dynamic = (of(figures, "qat-downtime", reading) for reading in talk.READINGS)
+    assert not fixed.ok and "rewritten" in fixed.missing
+    assert fixed.high_frac - fixed.low_frac > 0.2 and dynamic.high_frac - dynamic.low_frac > 0.2
+    for figure in (fixed, dynamic):
+        assert figure.textbook_frac == pytest.approx((1 + talk.page_frac(figure.reading)) ** 2 - 1)
+    assert abs(fixed.textbook_frac + 0.7) < 0.05 < abs(dynamic.textbook_frac + 0.7)
+    assert fixed.low_frac > -0.7
 
 
 def test_the_square_is_the_textbooks():
