@@ -17,18 +17,26 @@ MOST = 1.0  # the share at which colours end: twice the time
 X, Y = "link_bytes_per_s", "own_ratio"
 
 
-def gains(frame: "DataFrame", *, marks: Mapping[str, tuple[float, float]] | None = None) -> Figure:
+def gains(
+    frame: "DataFrame",
+    *,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> Figure:
     """A map a way of `studies.gains`; blue saves time, red costs some, the black line is even.
 
-    marks: label: (link rate in bytes/s, compressed over original size), points to show.
+    marks: label: (link rate in bytes/s, compressed over original size), points to show. titles: other names of ways,
+    as of the method that CPU threads have.
     """
+    titles = titles or {}
     ways = list(dict.fromkeys(frame["way"]))
     with house.style():
         drawn = Figure(figsize=(9.2, 3.9), layout="constrained")
+        drawn.get_layout_engine().set(w_pad=0.14)
         panels = drawn.subplots(1, len(ways), sharey=True, squeeze=False)[0]
         for axes, way in zip(panels, ways, strict=True):
             mesh = _panel(axes, _wide(frame, way))
-            axes.set_title(way, loc="right", fontsize=10)
+            axes.set_title(titles.get(way, way), loc="right", fontsize=10)
             for label, place in (marks or {}).items():
                 axes.plot(*place, **house.PUBLISHED)
                 house.direct_label(axes, *place, label, size=9)
@@ -37,7 +45,7 @@ def gains(frame: "DataFrame", *, marks: Mapping[str, tuple[float, float]] | None
         bar.outline.set_visible(False)
         bar.ax.set_title("Time saved", fontsize=9.5, loc="left")
     drawn.alt = "Share of the total time saved, over link rate and compressed size: " + "; ".join(
-        f"{way}: {_words(_wide(frame, way))}" for way in ways
+        f"{titles.get(way, way)}: {_words(_wide(frame, way))}" for way in ways
     )
     return drawn
 

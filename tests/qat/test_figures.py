@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from nfvlab import figures as house
-from nfvlab.qat import figures_live, figures_map, figures_over_time, simulation, stations, studies
+from nfvlab.qat import (
+    figures_live,
+    figures_map,
+    figures_over_time,
+    figures_steps,
+    simulation,
+    stations,
+    studies,
+)
 from nfvlab.qat.analytic import analyze
 from nfvlab.qat.params import WAYS, Params
 from nfvlab.qat.scenarios import SCENARIOS
@@ -112,11 +120,11 @@ def test_the_course_is_told_in_words(runs):
 
 def test_the_map_says_where_it_pays():
     frame = studies.gains(studies.MAP_BASE, [1 * Gbps, 10 * Gbps, 100 * Gbps], [0.1, 0.5, 1.0])
-    drawn = figures_map.gains(frame, marks={"the talk": studies.place(TALK)})
+    drawn = figures_map.gains(frame, marks={"the talk": studies.place(TALK)}, titles={"CPU threads": "zstd"})
     assert house.png(drawn, dpi=50).startswith(b"\x89PNG")
     wide = frame[frame["way"] == "QAT"].set_index(["own_ratio", "link_bytes_per_s"])["gain_frac"]
     assert f"QAT: {100 * wide.max():+.0f} % at 1 Gbit/s and a ratio of 0.1" in drawn.alt
-    assert "with pages of 0.1 no gain from 100 Gbit/s" in drawn.alt
+    assert "with pages of 0.1 no gain from 100 Gbit/s" in drawn.alt and "zstd: " in drawn.alt
     table = figures_map.table(frame, "QAT")
     assert table.loc["0.50", "10 Gbit/s"] == f"{100 * wide[0.5, 10 * Gbps]:+.0f} %"
 
@@ -127,3 +135,15 @@ def test_a_map_shows_what_does_not_complete():
     assert table.loc["0.50", "100 Mbit/s"] == "does not complete"
     texts = [text.get_text() for axes in figures_map.gains(frame).axes for text in axes.texts]
     assert any("does not complete" in text for text in texts)
+
+
+def test_bars_of_steps_are_as_long_as_their_sum():
+    frame = studies.steps(SMALL, {"one": {}, "per page": {"cached_translation": False}}, seed=SEED)
+    drawn = figures_steps.steps(frame)
+    assert house.png(drawn, dpi=50).startswith(b"\x89PNG")
+    ends = {}
+    for bar in drawn.axes[0].patches:
+        ends[bar.get_y()] = max(ends.get(bar.get_y(), 0.0), bar.get_x() + bar.get_width())
+    assert list(ends.values()) == pytest.approx(list(frame.sum()))
+    assert "per page: " in drawn.alt and "most of them to translate" in drawn.alt
+    assert set(frame.index) == set(figures_steps.COLOURS)

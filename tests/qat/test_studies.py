@@ -37,8 +37,8 @@ def test_the_answer_of_a_guest_that_is_too_fast():
 def test_every_scenario_has_a_row():
     frame = studies.scenarios()
     assert list(frame.index) == list(SCENARIOS) and frame.notna().all(axis=None)
-    assert frame.loc["fast link", "QAT: total time"].startswith("+")  # it costs time
-    assert frame.loc["the talk", "QAT: total time"].startswith("-")
+    assert frame.loc["fast link", "Total time, QAT"].startswith("+")  # it costs time
+    assert frame.loc["the talk", "Total time, QAT"].startswith("-")
 
 
 def test_switches_name_fields_and_their_settings():
