@@ -104,21 +104,28 @@ class Board:
         self.top = ipw.HBox([self.preset.add_class("nfvlab-menu"), self.reset]).add_class("nfvlab-row")
         self.controls = ipw.Box([self.top.add_class("nfvlab-top")]).add_class("nfvlab-controls")
         self.buttons = [_button(name, action) for name, action in actions.items()]
+        self._groups: dict[str, tuple[list[ipw.Widget], ipw.VBox]] = {}
         self.head = ipw.HTML()
         self.table = ipw.VBox().add_class("nfvlab-table")
         self.root = self._arrange()
 
     def arrange(self, groups: Mapping[str, Sequence[ipw.Widget]], table: Sequence[ipw.Widget] = ()) -> None:
         """Put controls in their groups, and rows of masks into the table above the picture."""
-        boxes = []
-        for title, members in groups.items():
-            heading = [ipw.HTML(escape(title)).add_class("nfvlab-heading")] if title else []
-            boxes.append(ipw.VBox([*heading, *members]).add_class("nfvlab-group"))
+        boxes = [self._group(title, members) for title, members in groups.items()]
         self.controls.children = (self.top, *boxes)
         self.table.children = (self.head, *table, ipw.HBox(self.buttons)) if table else ()
         self.table.layout.display = None if table else "none"
         if self.more.children:
             self.more.children = tuple(self._fill())
+
+    def _group(self, title: str, members: Sequence[ipw.Widget]) -> ipw.VBox:
+        """The box of a heading; it is kept, so that the slider in use keeps the focus when another control comes."""
+        if title not in self._groups:
+            heading = [ipw.HTML(escape(title)).add_class("nfvlab-heading")] if title else []
+            self._groups[title] = (heading, ipw.VBox().add_class("nfvlab-group"))
+        heading, box = self._groups[title]
+        box.children = (*heading, *members)
+        return box
 
     def _arrange(self) -> ipw.Box:
         foot = ipw.HBox(

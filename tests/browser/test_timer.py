@@ -71,6 +71,13 @@ def test_controls_that_do_nothing_are_away_and_early_interrupts_are_told(session
     assert session.outside == [] and session.errors == []
 
 
+def test_the_slider_in_use_keeps_the_focus_when_a_control_comes(session):
+    page = session.page
+    first = pressed(session, "busy guest", "Noise", ["ArrowRight"])
+    page.get_by_text("Length of noise", exact=True).wait_for(state="visible")
+    assert None not in [*first, session.press("ArrowRight"), session.press("ArrowRight")]
+
+
 def test_the_countdown_goes_step_by_step(session):
     page = session.page
     forward = page.get_by_role("button", name="Next")
