@@ -80,6 +80,7 @@ class Live(house.Picture):
     def _bars(self, axes, output: str, title: str) -> tuple:
         self.rows(axes)
         house.quantity(axes.xaxis, output, title, ticks=3)
+        axes.set_xlim(0, 1)
         owners = WHOLE.get(output)
         colours = [stations.COLOURS[owner] for owner in owners] if owners else [house.FAINT] * len(WAYS)
         made = [
@@ -99,9 +100,7 @@ class Live(house.Picture):
                 bar.set_width(value if np.isfinite(value) else 0.0)
             _put(dots, means)
             finite = [value for value in (*values, *means) if np.isfinite(value)]
-            if output in WHOLE:
-                axes.set_xlim(0, 1)
-            else:
+            if output not in WHOLE:
                 self.fit(axes, x=(0.0, *(finite or [1.0])))
 
     def _show_course(self, theory: Theory, means: list[float]) -> None:
@@ -120,18 +119,19 @@ class Live(house.Picture):
         self.fit(self.course, x=(0.0, 1.32 * max(reach)))
 
     def headline(self, p: Params, theory: Theory, samples: Samples | None = None) -> dict[str, str]:
-        """The accelerator's results, then the change against none, then the others'."""
+        """The accelerator's results, then the others', and what it changes against none."""
         seen = samples.estimate() if samples is not None else {}
         none, cpu, device = range(len(WAYS))
         lines = {}
         for output, title in TILES:
             values, parts = getattr(theory, output), []
-            if seen and np.isfinite(seen[f"{output}[{device}]"].value):
-                parts.append(f"simulated {house.with_error(output, seen[f'{output}[{device}]'])}")
+            mean = seen[f"{output}[{device}]"].value if seen else np.nan
+            if np.isfinite(mean):
+                parts.append(f"simulated {shown(output, mean)}")
             parts.append(
-                f"{change(output, values[device], values[none])} against none: {shown(output, values[none])}"
+                f"none {shown(output, values[none])}: {change(output, values[device], values[none])}"
             )
-            parts.append(f"CPU threads: {shown(output, values[cpu])}")
+            parts.append(f"CPU threads {shown(output, values[cpu])}")
             name = "QAT" if p.accelerator == "talk" else p.accelerator
             lines[f"{title}, {name}"] = " · ".join([shown(output, values[device]), *parts])
         return lines

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nfvlab import figures as house
+from nfvlab import units
 from nfvlab.qat import (
     figures_live,
     figures_map,
@@ -60,6 +61,15 @@ def test_dots_are_the_simulated_means(samples):
     assert not len(picture.totals.get_xdata())
 
 
+def test_bars_that_move_redraw_nothing_else():
+    picture = figures_live.Live(SMALL)
+    picture.draw(SMALL, analyze(SMALL))
+    drawn = picture.canvas.full_draws
+    near = SMALL.replace(engine_bits_per_s=1.01 * SMALL.engine_bits_per_s)
+    picture.draw(near, analyze(near))
+    assert picture.canvas.full_draws == drawn
+
+
 def test_a_migration_that_does_not_complete_is_said_to():
     theory = analyze(HOPELESS)
     assert theory.converged_frac == (0.0, 0.0, 0.0)
@@ -71,7 +81,9 @@ def test_the_headline_compares_with_no_compression(samples):
     theory = analyze(SMALL)
     tile = figures_live.Live(SMALL).headline(SMALL, theory, samples)["On the wire, QAT"]
     saved = 100 * (theory.wire_bytes[2] / theory.wire_bytes[0] - 1)
-    assert f"{saved:+.0f} % against none" in tile and "simulated" in tile
+    none = units.human("wire_bytes", theory.wire_bytes[0])
+    assert f"none {none}: {saved:+.0f} %" in tile
+    assert f"simulated {units.human('wire_bytes', samples.estimate()['wire_bytes[2]'].value)}" in tile
 
 
 def test_knobs_of_another_accelerator_are_left_out():
