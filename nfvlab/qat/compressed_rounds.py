@@ -68,11 +68,17 @@ class PacedSender(Sender):
         self.slowest: list[tuple[float, str]] = []
 
     def paced(self, pages: float, nonzero_frac: float, parts: Parts, fresh: bool, hit: float = 0.0) -> Run:
-        """A run of pages of such contents; hit: share of them whose last version is in xbzrle's cache."""
+        """A run of pages of such contents; hit: share of them whose last version is in xbzrle's cache.
+
+        Under a limit whose window fits into the sockets, the source sends in sprints and sleeps.
+        """
         key = (parts, fresh, hit)
         kind = self.kinds.get(key)
         if kind is None:
-            kind = self.kinds[key] = PacedKind(self.p, self._flow(parts, fresh, hit))
+            kind = PacedKind(self.p, self._flow(parts, fresh, hit))
+            if kind.slowest == "max-bandwidth" and kind.budget_bytes <= self.p.socket_bytes and not hit:
+                kind = PacedKind(self.p, self.way.flow(list(parts), fresh, sprints=True))
+            self.kinds[key] = kind
         return Run(pages, kind, nonzero_frac)
 
     def _flow(self, parts: Parts, fresh: bool, hit: float) -> Flow:

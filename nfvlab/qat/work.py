@@ -14,6 +14,7 @@ from nfvlab.qat.mva import balance
 from nfvlab.qat.params import Params
 
 LENGTH_BYTES = 4  # QEMU migration/qemu-file.c: a compressed page is preceded by its length
+SOURCE = ("thread", "channels", "shared cores")  # stations before the sockets
 ZLIB_BYTES = 6  # RFC 1950: two bytes of header, an Adler-32
 
 
@@ -151,14 +152,18 @@ class Way:
         """Time per page for which what compresses is busy, mean over all of it."""
         return 0.0
 
-    def flow(self, parts: list[tuple[float, str]], fresh: bool) -> Flow:
-        """The pace of a run of pages, (share, content) pairs."""
+    def flow(self, parts: list[tuple[float, str]], fresh: bool, sprints: bool = False) -> Flow:
+        """The pace of a run of pages, (share, content) pairs.
+
+        sprints: sockets take what the source sends without a wait, so that it meets the pool at its own pace.
+        """
         work = mix((share, self.page(content, fresh)) for share, content in parts)
         pool_ns, share = self.pool_ns(work), 1.0
         others = [(part, self.other(content, fresh)) for part, content in parts] if pool_ns else []
         if others and all(one is not None for _, one in others):
             other = mix(others)
-            raw, through = ([ns for _, ns in self.stations(one)] for one in (other, work))
+            met = SOURCE if sprints else (*SOURCE, "link", "destination")
+            raw, through = ([ns for name, ns in self.stations(one) if name in met] for one in (other, work))
             share = balance(raw, through, 1 / pool_ns)
             if share < 1:
                 work = mix([(share, work), (1 - share, other)])

@@ -254,8 +254,10 @@ def test_the_slowest_station_changes_on_the_way():
 
 
 def test_what_is_claimed_is_said():
-    theory = analyze(BUSY)
-    assert theory == analyze(BUSY) and hash(theory) == hash(analyze(BUSY))
+    p = BUSY.replace(wait_when_full=True)
+    theory = analyze(p)
+    assert theory == analyze(p) and hash(theory) == hash(analyze(p))
+    assert analyze(BUSY).claim("raw_frac[2]").kind == "lower"
     for name, (value, claim) in theory.outputs().items():
         assert math.isfinite(value), name
         assert claim.kind == "exact" or claim.where, name
@@ -434,6 +436,19 @@ def test_zero_pages_beside_the_channels_hold_up_nobody():
     fast, slow = analyze(p), analyze(p.replace(zero_load_ns=2e4))
     assert slow.total_time_ns[CPU] == pytest.approx(fast.total_time_ns[CPU], rel=1e-3)
     assert slow.total_time_ns[NONE] > 1.2 * fast.total_time_ns[NONE]
+
+
+def test_a_limited_source_sprints_and_sleeps():
+    """A window's budget fits into the socket: the ring is met at the thread's pace, however slow the link is."""
+    p = FULL.replace(max_bandwidth_bytes_per_s=20e6, link_bytes_per_s=1 * Gbps)
+    work, other = (getattr(Talk(p), name)("calgary", True) for name in ("page", "other"))
+    pool_ns = Talk(p).pool_ns(work)
+    share = other.thread_ns / pool_ns / (1 + (other.thread_ns - work.thread_ns) / pool_ns)
+    _, sender = follow(p, Talk(p))
+    touched = next(kind for (parts, fresh, _), kind in sender.kinds.items() if parts == ((1.0, "calgary"),))
+    assert touched.slowest == "max-bandwidth"
+    assert touched.flow.through_frac == pytest.approx(share) and share < 0.6
+    assert analyze(p.replace(max_bandwidth_bytes_per_s=100e9)).courses[QAT].through_frac > 0.9
 
 
 def test_small_buffers_are_compressed_in_software():
