@@ -6,7 +6,7 @@ from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat.params import Params
 from nfvlab.results import Claim, approx, lower
 
-PROVISIONAL = "provisional: two hundred drawn scenarios, no test yet"
+PROVISIONAL = "provisional: set by eye on drawn scenarios, held by no test yet"
 LOOSE = {
     "total_time_ns": 0.03,
     "downtime_ns": 0.1,
