@@ -28,12 +28,19 @@ WHOLE = {  # shares that cannot exceed 1: the station whose they are, by way
 }
 THICK = 0.62
 KEY = "strips, bars: theory · dots: simulated"
-METHODS = {
-    "talk": (
-        *("ring_requests", "request_pages", "wait_when_full", "zero_check", "interrupts", "build_cycles"),
-        *("submit_cycles", "poll_cycles", "cached_translation", "mlock", "engine_deflate"),
+ACCELERATORS = {  # fields that only some accelerators use
+    **dict.fromkeys(
+        ("request_pages", "wait_when_full", "zero_check", "cached_translation", "pagemap_cycles"), ("talk",)
     ),
-    "QATzip": ("buffer_bytes", "software_below_bytes", "copy_cycles"),
+    **dict.fromkeys(("preread_cycles", "cached_cycles", "coalesce_requests", "coalesce_ns"), ("talk",)),
+    **dict.fromkeys(("mlock", "unlocked_frac", "io_fault_ns"), ("talk", "IAA")),
+    **dict.fromkeys(("buffer_bytes", "software_below_bytes", "copy_cycles"), ("QATzip",)),
+}
+CPU_METHODS = {  # the same of the second way
+    **dict.fromkeys(
+        ("compress_threads_count", "decompress_threads_count", "compress_wait"), ("threads zlib",)
+    ),
+    **dict.fromkeys(("delta_bytes", "xbzrle_cache_bytes", "xbzrle_bytes_per_s"), ("xbzrle",)),
 }
 
 
@@ -137,9 +144,13 @@ class Live(house.Picture):
         return lines
 
     def relevant(self, p: Params, path: str) -> bool:
-        """Leave out what belongs to another accelerator than the chosen one."""
-        owner = next((name for name, fields in METHODS.items() if path in fields), p.accelerator)
-        return owner == p.accelerator
+        """Leave out what the chosen accelerator and method of the CPUs do not use."""
+        channels = p.accelerator != "talk" or p.cpu_method.startswith("multifd")
+        if path in ("channels_count", "packet_pages", "multifd_counts_wire", "sync_each_iteration"):
+            return channels
+        if path in CPU_METHODS:
+            return p.cpu_method in CPU_METHODS[path]
+        return p.accelerator in ACCELERATORS.get(path, (p.accelerator,))
 
 
 def shown(output: str, value: float) -> str:
