@@ -59,6 +59,7 @@ def calibrate(args, recordings) -> int:
 
     from nfvlab.precopy import calibrate as fitting
     from nfvlab.precopy.recordings import observed_from
+    from nfvlab.qat.recordings import compresses, measured, tells_costs
     from nfvlab.readers.hosts import host_text
 
     observed, left_out = observed_from(recordings)
@@ -77,7 +78,13 @@ def calibrate(args, recordings) -> int:
         "fresh_touch_ns": found.host.first_touch_ns,
         "fragmentation_frac": 0.0,
     }
-    args.output.write_text(host_text(constants, title=args.title, source=source), encoding="utf-8")
+    known = [meta for _, meta in recordings if tells_costs(meta)]
+    compressed = sum(map(compresses, known))
+    compression = measured(known, constants) if compressed else {}
+    if compressed:
+        source += f"; compression measured on {compressed} others"
+    text = host_text(constants, title=args.title, source=source, compression=compression)
+    args.output.write_text(text, encoding="utf-8")
     errors = np.abs(np.expm1(found.log_time))
     print(f"{args.output}: fitted on {len(observed)} recordings ({len(left_out)} left out)")
     print(f"total time: median error {np.median(errors):.1%}, 90th percentile {np.quantile(errors, 0.9):.1%}")
@@ -91,9 +98,16 @@ def predict(args, recordings) -> int:
     from nfvlab import predict as model
     from nfvlab.readers.hosts import read_host
 
-    constants, _ = read_host(args.host)
+    constants, about = read_host(args.host)
     with tqdm(total=len(recordings), desc="predict", unit="run", delay=1, leave=False) as bar:
-        found = model.predict_all(recordings, constants, seed=args.seed, n=args.n, progress=bar.update)
+        found = model.predict_all(
+            recordings,
+            constants,
+            seed=args.seed,
+            n=args.n,
+            progress=bar.update,
+            compression=about.compression,
+        )
     print(table(found))
     for label, figure in model.summary(found).items():
         print(f"{label:32s} {figure if label == 'recordings' else format(figure, '.1%')}")

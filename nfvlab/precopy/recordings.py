@@ -21,12 +21,19 @@ class Observed:
     pause_ns: float | None = None
 
 
-def why_left_out(meta) -> str:
-    """Why the models cannot express this migration; empty if they can."""
+def why_not_told(meta) -> str:
+    """Why a recording says too little for any model; empty if it says enough."""
     if meta.outcome not in ("completed", "not_converged"):
         return f"its outcome is {meta.outcome}: it says nothing about convergence"
     if "ram_bytes" not in meta.scenario:
         return "the recording says nothing of its scenario (schema nfvlab-qemu-migration/1 does)"
+    return ""
+
+
+def why_left_out(meta) -> str:
+    """Why the models cannot express this migration; empty if they can."""
+    if reason := why_not_told(meta):
+        return reason
     on = [name for name in meta.scenario.get("capabilities") or () if name in OTHER_MECHANISMS]
     how = (meta.scenario.get("parameters") or {}).get("multifd-compression", "none")
     if on or how != "none":

@@ -12,6 +12,7 @@ from nfvlab.precopy import params as precopy
 from nfvlab.precopy.host import Host
 from nfvlab.precopy.page_costs import NORMAL_BYTES
 from nfvlab.precopy.params import PAGE_BYTES
+from nfvlab.precopy.recordings import OTHER_MECHANISMS
 from nfvlab.qat import compress_threads, sizes
 from nfvlab.qat.params import Params
 from nfvlab.units import s
@@ -33,6 +34,21 @@ def method_of(meta) -> str:
         return "xbzrle"
     chosen = (meta.scenario.get("parameters") or {}).get("multifd-compression", "none")
     return METHODS.get(chosen, "none") if "multifd" in on else "none"
+
+
+def compresses(meta) -> bool:
+    """Whether a recorded migration compresses in a way of this feature, without another mechanism beside it."""
+    on = {name for name in meta.scenario.get("capabilities") or () if name in OTHER_MECHANISMS}
+    known = {"threads zlib": {"compress"}, "xbzrle": {"xbzrle"}}
+    method = method_of(meta)
+    return method != "none" and on == known.get(method, set())
+
+
+def tells_costs(meta) -> bool:
+    """Whether `measured` can use a recording: completed, with the threads' CPU time and the bytes on the wire."""
+    cpu = meta.measured or {}
+    told = meta.wire_bytes and cpu.get("source_thread_cpu_ns") and cpu.get("destination_cpu_ns")
+    return bool(told) and meta.outcome == "completed" and "ram_bytes" in meta.scenario
 
 
 def way_of(meta) -> str:
@@ -72,7 +88,8 @@ def from_recording(
     elif method != "none":
         ours["cpu_method"] = method
     extra = {name: value for name, value in constants.items() if name in Params.specs()}
-    found = {**compression.get("all", {}), **compression.get(method, {})}
+    told = {**compression.get("all", {}), **compression.get(method, {})}
+    found = {name: value for name, value in told.items() if name in Params.specs()}
     return Params(**(base | ours | extra | found | _knobs(meta) | overrides))
 
 

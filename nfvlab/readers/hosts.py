@@ -3,7 +3,8 @@
 import math
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from nfvlab.readers.errors import ReaderError
 from nfvlab.readers.files import load_text
@@ -15,10 +16,14 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class HostMeta:
-    """Where the constants come from."""
+    """Where the constants come from.
+
+    compression : {method, or "all": {constant: value}}, what was measured of compression; empty where nothing was
+    """
 
     title: str
     source: str
+    compression: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def read_host(path: str | os.PathLike) -> tuple[dict[str, float], HostMeta]:
@@ -39,15 +44,33 @@ def read_host(path: str | os.PathLike) -> tuple[dict[str, float], HostMeta]:
     wrong = [name for name, value in constants.items() if not _finite(value)]
     if wrong:
         raise ReaderError(path, None, f"not finite numbers: {', '.join(wrong)}", REMEDY)
-    return dict(constants), HostMeta(str(data.get("title", "")), str(data.get("source", "")))
+    told = str(data.get("title", "")), str(data.get("source", ""))
+    return dict(constants), HostMeta(*told, _compression(path, data.get("compression", {})))
+
+
+def _compression(path, tables) -> dict[str, dict[str, float]]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ReaderError(path, None, "compression is not a table of tables by method", REMEDY)
+    wrong = [f"{m}.{name}" for m, table in tables.items() for name, v in table.items() if not _finite(v)]
+    if wrong:
+        raise ReaderError(path, None, f"not finite numbers: {', '.join(wrong)}", REMEDY)
+    return {method: dict(table) for method, table in tables.items()}
 
 
 def _finite(value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def host_text(constants: dict[str, float], *, title: str, source: str) -> str:
-    """A host file's text; numbers keep every digit."""
+def host_text(
+    constants: dict[str, float],
+    *,
+    title: str,
+    source: str,
+    compression: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """A host file's text; numbers keep every digit, tables of `compression` that are empty are left out."""
     import tomli_w
 
-    return tomli_w.dumps({"schema": SCHEMA, "title": title, "source": source, "constants": constants})
+    data = {"schema": SCHEMA, "title": title, "source": source, "constants": constants}
+    tables = {method: dict(table) for method, table in (compression or {}).items() if table}
+    return tomli_w.dumps(data | ({"compression": tables} if tables else {}))
