@@ -65,6 +65,12 @@ def test_downtimes_of_the_busy_guest_are_near(figures):
     assert compressed < 0.8 * without
 
 
+def test_every_miss_is_explained(figures):
+    missed = [f for f in figures if not f.ok]
+    assert missed and all(f.missing in mt.MISSING.values() for f in missed)
+    assert not any(f.missing for f in figures if f.ok)
+
+
 def test_the_speed_that_is_solved(runs):
     p = mt.idle().replace(zlib_bytes_per_s=DEFLATE)
     found = np.median(runs.values(p, "with", "total_time_ns", 3))
