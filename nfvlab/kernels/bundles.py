@@ -45,11 +45,6 @@ _COUNT, _SIZE, _TAKE, _LINK, _DEVICE, _LOOK, _HEAVY = 0, 1, 2, 3, 4, 5, 6
 _ONE = np.uint64(1)
 
 
-def new_bundle():
-    """An empty bundle."""
-    return np.zeros(7)
-
-
 @jit
 def _served(clock, rates, start, bundle, own_work, server, cost, option):
     """The helper gives its bundle to the servers, request by request; returns when all answers are in."""

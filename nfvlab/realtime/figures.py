@@ -39,12 +39,7 @@ class Ways(house.Picture):
             label.set_color(colour)
         self.tail.set(xscale="log", yscale="log")
         house.quantity(self.tail.xaxis, "latency_ns", self.tail_label, ticks=5)
-        self.tail.set_ylim(RAREST, 1.5)
-        self.tail.yaxis.set_major_locator(FixedLocator([10.0**-k for k in range(7)]))
-        self.tail.yaxis.set_major_formatter(FuncFormatter(_one_in))
-        self.tail.yaxis.set_minor_locator(FixedLocator([]))
-        self.tail.set_title("Share of interrupts that take longer", fontsize=10)
-        self.tail.grid(True)
+        share_axis(self.tail, RAREST, "Share of interrupts that take longer")
         self.high = [self._line(k, lw=2.0) for k in range(len(self.names))]
         self.low = [self._line(k, lw=1.0) for k in range(len(self.names))]
         self.seen = [
@@ -134,7 +129,19 @@ class Ways(house.Picture):
         return " · ".join(lines)
 
 
-def _one_in(share: float, _: Any) -> str:
+def share_axis(axes: Any, lowest: float, title: str) -> None:
+    """A logarithmic y axis of shares from `lowest` to all, named "1 in 1000"."""
+    powers = int(np.ceil(-np.log10(lowest)))
+    axes.set_ylim(lowest, 1.5)
+    axes.yaxis.set_major_locator(FixedLocator([10.0**-k for k in range(powers + 1)]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: one_in(share)))
+    axes.yaxis.set_minor_locator(FixedLocator([]))
+    axes.set_title(title, fontsize=10)
+    axes.grid(True)
+
+
+def one_in(share: float) -> str:
+    """A share in words: "1 in 1000"; from a half on "all"."""
     return f"1 in {round(1 / share):,}".replace(",", "\u2009") if share < 0.5 else "all"
 
 
@@ -159,4 +166,4 @@ def _steps(latency_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return at[keep], ((left - 1) / n).clip(0.5 / n)[keep]
 
 
-__all__ = ["BOUNDS_KEY", "COLOURS", "KEY", "Ways"]
+__all__ = ["BOUNDS_KEY", "COLOURS", "KEY", "Ways", "one_in", "share_axis"]

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from nfvlab import figures as house
 from nfvlab import units
 from nfvlab.figures import PALETTE, Figure
 from nfvlab.realtime.figures import COLOURS as WAY_COLOURS
+from nfvlab.realtime.figures import one_in, share_axis
 from nfvlab.realtime.recorded import CONFIDENCE, LEVELS, Recorded
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def recorded_tail(
         reach += [_draw_way(axes, theory, k, name, lowest) for k, name in ways]
         low, high = min(ends[0] for ends in reach), max(ends[1] for ends in reach)
         axes.set_xlim(0.9 * low, 1.5 * high)
-        _share_axis(axes, lowest)
+        share_axis(axes, lowest, "Share that takes longer")
         house.quantity(axes.xaxis, "latency_ns", title, ticks=7)
         _say_where_it_ends(axes, records, confidence)
         drawn.legend(loc="outside upper right", ncols=2 if len(records) + len(ways) > 3 else 3)
@@ -125,26 +125,12 @@ def _draw_way(axes: Any, theory: Any, k: int, name: str, lowest: float) -> tuple
     return (float(falls[0]), float(falls[-1])) if falls.size else (np.inf, 0.0)
 
 
-def _share_axis(axes: Any, lowest: float) -> None:
-    powers = int(np.ceil(-np.log10(lowest)))
-    axes.set_ylim(lowest, 1.5)
-    axes.yaxis.set_major_locator(FixedLocator([10.0**-k for k in range(powers + 1)]))
-    axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
-    axes.yaxis.set_minor_locator(FixedLocator([]))
-    axes.set_title("Share that takes longer", fontsize=10)
-    axes.grid(True)
-
-
-def _one_in(share: float, _: Any) -> str:
-    return f"1 in {round(1 / share):,}".replace(",", "\u2009") if share < 0.5 else "all"
-
-
 def _say_where_it_ends(axes: Any, records: Mapping[str, Recorded], confidence: float) -> None:
     """A dotted line for each number of samples, below which nothing is known."""
     lines = {record.rarest(confidence=confidence): k for k, record in enumerate(records.values())}
     for rarest, k in lines.items():
         axes.axhline(rarest, color=COLOURS[k % len(COLOURS)], lw=1.0, ls=":", zorder=1)
-    words = f"nothing is known beyond: {_one_in(min(lines), None)} (3/n)"
+    words = f"nothing is known beyond: {one_in(min(lines))} (3/n)"
     how = {"xycoords": axes.get_yaxis_transform(), "xytext": (-4, -4), "va": "top", "ha": "right"}
     house.direct_label(axes, 1.0, min(lines), words, fontsize=8.5, zorder=6, **how)
 
@@ -162,7 +148,7 @@ def _alt(
             record.quantile(0.5, confidence=confidence),
             record.quantile(0.99, confidence=confidence),
         )
-        often = _one_in(record.rarest(confidence=confidence), None)
+        often = one_in(record.rarest(confidence=confidence))
         sentences.append(
             f"{name}: median {_between(median)}, 99 % {_between(tail)}; nothing is known beyond {often}"
         )

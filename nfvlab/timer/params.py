@@ -110,7 +110,6 @@ class Params(realtime.Wakes, realtime.Exits):
     hrtimer_arm_cycles: float = cycles(
         600.0, "hrtimer_start, and the clock event device programmed", "data/hosts/haswell-ep.toml: assumed"
     )
-    hrtimer_cancel_cycles: float = cycles(200.0, "hrtimer_cancel before another start", ASSUMED)
     hrtimer_irq_cycles: float = cycles(
         1470.0,
         "the host's timer interrupt, up to KVM's callback and back (hrtimer_interrupt)",

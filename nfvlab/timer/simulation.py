@@ -16,7 +16,7 @@ Decisions, where the mechanism leaves a choice:
   for "off" would run out within 10 s), nor for a deadline beyond 32 bits of 2**X cycles: the hrtimer serves then.
 - hv_arm is due when the preemption timer takes the deadline, also if it is past by then (vmx_set_hv_timer has run); a
   refusal costs nothing. hrtimer_arm is due when the hrtimer is started, not if the deadline is past. No timer that is
-  still queued is ever cancelled here, so hrtimer_cancel_cycles is nobody's.
+  still queued is ever cancelled here.
 - fastpath: the WRMSR skips the loop if the host uses the preemption timer at all, be this deadline too long for it or
   not (handle_fastpath_set_tscdeadline). Where the interrupt comes about, the loop is skipped with APICv only: without
   it apic_timer_expired makes a request, which ends the fastpath (kvm_vcpu_exit_request).

@@ -9,6 +9,7 @@ from nfvlab import units
 from nfvlab.glossary import Table
 from nfvlab.paths import data_file
 from nfvlab.readers.published import read_published
+from nfvlab.realtime.figures import one_in
 from nfvlab.vfio import figures_timeline as timeline
 from nfvlab.vfio import scheduler
 from nfvlab.vfio.analytic import analyze, tail
@@ -248,11 +249,6 @@ def published(p: Params) -> Table:
         },
     ]
     return Table("A thread hop", rows)
-
-
-def one_in(share: float) -> str:
-    """A share as people say it: 1 in 1000."""
-    return f"1 in {round(1 / share):,}".replace(",", "\u2009")
 
 
 def _hard(segment) -> bool:
