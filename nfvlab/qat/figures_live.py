@@ -33,8 +33,9 @@ ACCELERATORS = {  # fields that only some accelerators use
         ("request_pages", "wait_when_full", "zero_check", "cached_translation", "pagemap_cycles"), ("talk",)
     ),
     **dict.fromkeys(("preread_cycles", "cached_cycles", "coalesce_requests", "coalesce_ns"), ("talk",)),
+    "ring_requests": ("talk", "IAA"),
     **dict.fromkeys(("mlock", "unlocked_frac", "io_fault_ns"), ("talk", "IAA")),
-    **dict.fromkeys(("buffer_bytes", "software_below_bytes", "copy_cycles"), ("QATzip",)),
+    **dict.fromkeys(("buffer_bytes", "software_below_bytes", "copy_cycles", "instances_count"), ("QATzip",)),
 }
 CPU_METHODS = {  # the same of the second way
     **dict.fromkeys(

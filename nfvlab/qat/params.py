@@ -86,7 +86,7 @@ class Params(Cpus):
     )
     ring_requests: int = param(
         64,
-        "requests in flight, of all devices together",
+        "requests in flight, of all devices together (QATzip: bound by its channels' packets instead)",
         domain=(1, 4096),
         typical=(1, 256),
         log=True,
@@ -126,7 +126,7 @@ class Params(Cpus):
     )
     cached_translation: bool = param(
         True,
-        "physical addresses are read before the migration and kept; else /proc/self/pagemap is read for each page",
+        "physical addresses are read when the migration is set up, and kept; else /proc/self/pagemap for each page",
         source="the talk",
     )
     pagemap_cycles: float = param(
@@ -138,7 +138,7 @@ class Params(Cpus):
     )
     preread_cycles: float = param(
         100.0,
-        "reading the pagemap before the migration, per page: many entries with one read",
+        "reading the pagemap at setup, a part of total-time, per page: many entries with one read",
         domain=(0, 1e6),
         typical=(20, 500),
         source=ASSUMED,
@@ -222,6 +222,13 @@ class Params(Cpus):
         domain=(0, 1024 * KiB),
         typical=(0, 64 * KiB),
         source=QATZIP + ": input_sz_thrshold 1 KiB",
+    )
+    instances_count: int = param(
+        16,
+        "QATzip: instances of all devices; a call takes one, and compresses in software if all are taken",
+        domain=(1, 1024),
+        typical=(1, 32),
+        source=ASSUMED + "; intel/QATzip src/qatzip.c qzGrabInstance, sw_backup",
     )
     copy_cycles: float = param(
         800.0,
