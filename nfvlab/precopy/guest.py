@@ -58,9 +58,13 @@ class Guest:
         if kernel and self.kernel.size:
             region = (self.kernel.start, self.kernel.size)
             writes.visit_uniform(self.dirty_log, self.nonzero, *region, kernel, self.rng)
-        visits = self.application.due(dt_ns, self.speed())
+        visits = self.application.due(self.application_ns(dt_ns), self.speed())
         if visits:
             self._visit(visits)
+
+    def application_ns(self, dt_ns: float) -> float:
+        """How long the application wants to run in the next dt_ns: all the time."""
+        return dt_ns
 
     def speed(self) -> float:
         """Share of its wanted rate that the application reaches: throttling eats the idle time first."""
