@@ -22,6 +22,7 @@ COUNTS_WIRE_SINCE = (8, 2)
 SYNCS_EACH_SECTION_BEFORE = (8, 1)
 THREADS_CHECK_SINCE, CHANNELS_CHECK_SINCE = (3, 0), (9, 0)
 CONTENT = {"random": "random", "text": "own", "increment": "random", "zero": "same"}
+LEVELS = (1, 6, 9)  # of zlib, that have been measured; others count as the nearest
 THREAD_HEADER_BYTES = compress_threads.LENGTH_BYTES + compress_threads.ZLIB_BYTES
 
 
@@ -67,7 +68,8 @@ def from_recording(
 ) -> Params:
     """The scenario of a recording, on a host given by its constants (data/hosts) and by what `measured` found.
 
-    What the recording does not say keeps its default; `overrides` are set last. Errors: ParamError.
+    What the recording does not say keeps its default; a zlib level counts as the nearest of LEVELS, any of zstd as 1.
+    `overrides` are set last. Errors: ParamError.
     """
     constants, compression = dict(constants or {}), compression or {}
     host = Host(**{name: value for name, value in constants.items() if name in Host.specs()})
@@ -104,8 +106,8 @@ def _knobs(meta) -> dict[str, Any]:
     }
     known = {word: parameters[name] for name, word in ours.items() if name in parameters}
     level = parameters.get("compress-level", parameters.get("multifd-zlib-level"))
-    if level in (1, 6, 9):
-        known["zlib_level"] = str(level)
+    if level:
+        known["zlib_level"] = str(min(LEVELS, key=lambda known: abs(known - level)))
     if "compress-wait-thread" in parameters:
         known["compress_wait"] = parameters["compress-wait-thread"]
     if meta.scenario.get("dirty_content") == "increment":

@@ -1,5 +1,6 @@
 """Recorded compressed migrations (QEMU 7.2, two cores for both ends) against the simulation of their scenarios."""
 
+from dataclasses import replace
 from statistics import mean, median
 
 import numpy as np
@@ -56,6 +57,14 @@ def test_methods_and_knobs_are_read(recorded, constants):
     p = from_recording(recorded["c-txt-zlib-link100"], constants)
     assert p.channels_count == 2 and not p.workers_check_zero and not p.multifd_counts_wire
     assert from_recording(recorded["c-inc-xbzrle-link100"], constants).xbzrle_cache_bytes == 2**28
+
+
+@pytest.mark.parametrize("level, known", [(1, "1"), (3, "1"), (4, "6"), (6, "6"), (8, "9"), (9, "9")])
+def test_a_level_that_nobody_measured_counts_as_the_nearest(recorded, constants, level, known):
+    meta = recorded["c-txt-legacy-link100"]
+    parameters = meta.scenario["parameters"] | {"compress-level": level}
+    other = replace(meta, scenario=meta.scenario | {"parameters": parameters})
+    assert from_recording(other, constants).zlib_level == known
 
 
 def test_what_is_measured_makes_sense(recorded, constants):
