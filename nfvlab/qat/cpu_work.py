@@ -59,11 +59,26 @@ def zlib_ns(p: Params, content: str) -> float:
     return 1e9 * PAGE_BYTES / speeds[p.zlib_level]
 
 
+def turn_ns(held_ns: float, caller_ns: float, wake_ns: float, threads: int) -> float:
+    """Time per page of a saturated pool of threads: each is held for held_ns a page, caller_ns of it by its caller.
+
+    A caller that comes round before the first thread is done sleeps, and runs wake_ns after it was. By then the others
+    are done as well: their turns are of one length, and those that it finds done together it hands out to one after
+    the other, so that they stay together. So the wake-up is on top of every turn, not of every page. A pool is
+    saturated for good once it is: what came faster than its turns waits in the socket.
+    """
+    if threads * caller_ns >= held_ns:
+        return held_ns / threads
+    return (held_ns + wake_ns) / threads
+
+
 class Threads(CpuWay):
     """Compress threads: one page at a time each, handed over and collected by the migration thread.
 
     A thread and its page go round as in the machine-repair problem: at the migration thread, to wake up, to compress.
-    Pages are sent compressed even if they did not shrink.
+    Pages are sent compressed even if they did not shrink. The destination's threads go round alike: the loading thread
+    reads into a thread's buffer and wakes it, it decompresses into guest memory. What a saturated pool costs beside:
+    see `turn_ns`.
     """
 
     pool_name = "threads"
@@ -99,6 +114,7 @@ class Threads(CpuWay):
             reader_ns=self.handoff_ns,
             loaders_ns=self.inflate_ns(content) + self.store_ns(fresh),
             load_hold_ns=p.handoff_ns,
+            load_read_ns=self.handoff_ns,
             normal=1.0,
             content=1.0,
         )
@@ -109,13 +125,20 @@ class Threads(CpuWay):
         return None if self.p.compress_wait else self.plain(content, fresh)
 
     def pool_ns(self, work: Work) -> float:
-        """Turns of the threads; one that is done waits for the migration thread to come by."""
-        held = work.workers_ns + work.hold_ns
-        return (held + (work.thread_ns if self.p.compress_wait else 0.0)) / self.engines if held else 0.0
+        """Turns of the threads; the migration thread sleeps for one that is done, or passes them all by."""
+        held_ns = work.workers_ns + work.hold_ns
+        if held_ns and self.p.compress_wait:
+            return turn_ns(held_ns + work.thread_ns, work.thread_ns, work.hold_ns, self.engines)
+        return held_ns / self.engines
+
+    def load_ns(self, work: Work) -> float:
+        """Turns of the destination's threads; a page that was not compressed is the loading thread's own work."""
+        held_ns = work.load_read_ns + work.load_hold_ns + work.loaders_ns
+        return turn_ns(held_ns, work.reader_ns, work.load_hold_ns, self.loaders)
 
     def ring(self, work: Work) -> tuple[list[Station], float, int]:
-        """The repairman, what his machines take before they need him again (ns), and their number."""
-        return [Station(work.thread_ns)], work.workers_ns + work.hold_ns, self.engines
+        """The repairman, what his machines take before he is with them again (ns), and their number."""
+        return [Station(work.thread_ns)], work.workers_ns + 2 * work.hold_ns, self.engines
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time of a thread's work per page."""

@@ -23,8 +23,9 @@ class Work(NamedTuple):
 
     thread, reader: CPU of the migration thread and of the destination's loading thread. workers, loaders: of the other
     threads at both ends. engine, inflate: time at a device's slice. hold, load_hold: time without work in which a
-    worker or a place in the ring is kept, or a loader. wire, counted: bytes sent, and as QEMU counts them. normal:
-    share that is not sent as a zero page; content: that is not zero; raw: that is not zero and sent as it is.
+    worker or a place in the ring is kept, or a loader. load_read: the part of reader in which a loader is kept. wire,
+    counted: bytes sent, and as QEMU counts them. normal: share that is not sent as a zero page; content: that is not
+    zero; raw: that is not zero and sent as it is.
     """
 
     thread_ns: float = 0.0
@@ -35,6 +36,7 @@ class Work(NamedTuple):
     reader_ns: float = 0.0
     loaders_ns: float = 0.0
     load_hold_ns: float = 0.0
+    load_read_ns: float = 0.0
     inflate_ns: float = 0.0
     wire_bytes: float = 0.0
     counted_bytes: float = 0.0
@@ -132,13 +134,17 @@ class Way:
         """Name and time per page of every station but the pool."""
         load = max(
             0.0 if self.reads_apart else work.reader_ns,
-            (work.loaders_ns + work.load_hold_ns) / self.loaders,
+            self.load_ns(work),
             work.inflate_ns / self.inflaters,
         )
         found = (("thread", work.thread_ns), ("link", work.link_ns), ("destination", load))
         if self.p.shared_cores:
             found += (("shared cores", work.cpu_ns / self.p.shared_cores),)
         return found
+
+    def load_ns(self, work: Work) -> float:
+        """Time per page of the destination's threads beside the loading thread."""
+        return (work.loaders_ns + work.load_hold_ns) / self.loaders
 
     def pool_ns(self, work: Work) -> float:
         """Time per page of what compresses, when it is always busy; 0 if there is no limit."""

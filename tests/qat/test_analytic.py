@@ -16,6 +16,7 @@ from nfvlab.precopy.regions import regions
 from nfvlab.qat import compressed_rounds, cpu_work
 from nfvlab.qat.analytic import Channels, Talk, Threads, Xbzrle, analyze, ring_rates, ways
 from nfvlab.qat.compressed_rounds import follow, memory
+from nfvlab.qat.cpu_work import turn_ns
 from nfvlab.qat.laws import law
 from nfvlab.qat.mva import machine_repair
 from nfvlab.qat.params import ACCELERATORS, OUTPUTS, WAYS, Params
@@ -383,12 +384,46 @@ def test_what_synchronising_channels_costs(channels, packet_ms):
     assert Channels(p.replace(sync_each_iteration=False)).kept(1e4) == 1
 
 
+def handed_out(threads, caller_ns, wake_ns, work_ns, pages=4000):
+    """Time per page: a caller that sleeps while no thread is done, page by page; threads begin at random."""
+    done = [float(ns) for ns in np.random.default_rng(7).uniform(0, 2 * work_ns, threads)]
+    now_ns = 0.0
+    for _ in range(pages):
+        first = int(np.argmin(done))
+        if done[first] > now_ns:
+            now_ns = done[first] + wake_ns
+        now_ns += caller_ns
+        done[first] = now_ns + wake_ns + work_ns
+    return now_ns / pages
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 8])
+@pytest.mark.parametrize("wake_ns", [0.0, 5.0, 30.0])
+@pytest.mark.parametrize("caller_ns", [1.0, 6.0])
+def test_a_sleeping_caller_is_woken_once_a_turn(threads, wake_ns, caller_ns):
+    pool_ns = turn_ns(caller_ns + wake_ns + 21.0, caller_ns, wake_ns, threads)
+    seen_ns = handed_out(threads, caller_ns, wake_ns, 21.0)
+    assert max(pool_ns, caller_ns) == pytest.approx(seen_ns, rel=0.02)
+
+
+def test_the_destinations_threads_are_held_while_their_pages_are_read():
+    """Two threads at the destination, all pages through them: reading, wake-up, inflating and storing, a wake-up."""
+    p = FULL.replace(compress_threads_count=64, decompress_threads_count=2)
+    read_ns = p.handoff_cycles * 1e9 / p.cpu_hz
+    turn_ns = read_ns + 2 * p.handoff_ns + 4096e9 / p.inflate_bytes_per_s + p.first_touch_ns
+    flow = Threads(p).flow([(1.0, "calgary")], True)
+    assert (flow.slowest, flow.load_ns) == ("destination", pytest.approx(turn_ns / 2))
+    assert (
+        Threads(p.replace(decompress_threads_count=64)).flow([(1.0, "calgary")], True).load_ns < turn_ns / 8
+    )
+
+
 def test_compress_threads_are_machines_and_the_migration_thread_repairs_them():
     p = FULL.replace(compress_threads_count=3, decompress_threads_count=64)
     way = Threads(p)
     work = way.page("calgary", True)
     assert work.workers_ns == pytest.approx(4096 / 75e6 * 1e9)
-    turn_ns = work.thread_ns + work.workers_ns + p.handoff_ns
+    turn_ns = work.thread_ns + work.workers_ns + 2 * p.handoff_ns  # it wakes up, and so does who needs it
     assert way.flow([(1.0, "calgary")], True).source_ns == pytest.approx(turn_ns / 3)
     constant, exponential = ring_rates(way)
     assert constant == pytest.approx(3e9 / turn_ns)
