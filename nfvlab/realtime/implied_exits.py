@@ -31,20 +31,22 @@ def stages(
     """{exit reason: how often each stage is in its time}, by the names of the stages' costs.
 
     timer : what KVM arms for the guest's deadline, "preemption timer" or "hrtimer"
-    apicv, fastpath : as in `timer.Params`; the fast path has no loop around the deadline's WRMSR and the timer's exit
+    apicv, fastpath : as in `timer.Params`; the fast path has no loop around the deadline's WRMSR and, with APICv,
+        around the timer's exit (without, KVM leaves it for its request: arch/x86/kvm/lapic.c apic_timer_expired)
     since_5_8 : whether the host's Linux is 5.8 or newer
     """
     if timer not in TIMERS:
         raise ValueError(f"timer = {timer!r}: KVM arms one of {', '.join(TIMERS)}")
-    around = {} if fastpath and apicv and timer == "preemption timer" else {"loop_cycles": 1.0}
+    loop = {"loop_cycles": 1.0}
+    fast = fastpath and timer == "preemption timer"
     pending = {"sync_cycles" if apicv else "inject_cycles": 1.0}
     interrupt = {"irq_cycles": 1.0} if since_5_8 else {}
-    eoi = {"loop_cycles": 1.0, "eoi_cycles": 1.0}
-    window = {"loop_cycles": 1.0, "inject_cycles": 1.0}
+    eoi = {**loop, "eoi_cycles": 1.0}
+    window = {**loop, "inject_cycles": 1.0}
     return {
-        "PREEMPTION_TIMER": {"hv_expire_cycles": 1.0, **around, **pending},
-        "MSR_WRITE": {"msr_cycles": 1.0, TIMERS[timer]: 1.0, **around},
-        INTERRUPT: {**interrupt, "loop_cycles": 1.0},
+        "PREEMPTION_TIMER": {"hv_expire_cycles": 1.0, **({} if fast and apicv else loop), **pending},
+        "MSR_WRITE": {"msr_cycles": 1.0, TIMERS[timer]: 1.0, **({} if fast else loop)},
+        INTERRUPT: {**interrupt, **loop},
         "APIC_ACCESS": eoi,
         "INTERRUPT_WINDOW": window,
         "PENDING_INTERRUPT": window,  # its older name

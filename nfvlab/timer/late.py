@@ -128,11 +128,6 @@ def spun(seen: Lattice, advance: float) -> Lattice:
     return Lattice(origin, seen.step, _placed(np.minimum(positions, CELLS - 2), seen.mass))
 
 
-def mean_early(seen: Lattice, advance: float) -> float:
-    """Mean time that the look comes before the deadline: E[max(0, advance - look)]."""
-    return float(seen.mass @ np.maximum(advance - seen.at, 0.0))
-
-
 def then(first: Lattice, after: Sum) -> Lattice:
     """The law of what stands first and independent stages after it."""
     spectrum, shift = after.spectrum(first.step)
@@ -167,4 +162,4 @@ def _law(p: Params, stages: tuple[tuple[str, int], ...]) -> Lattice:
     return look(total(p, Stages(dict(stages))), (np.zeros(1), np.ones(1)), 0.0)
 
 
-__all__ = ["CELLS", "Lattice", "Sum", "fractions", "look", "mean_early", "spun", "then", "total"]
+__all__ = ["CELLS", "Lattice", "Sum", "fractions", "look", "spun", "then", "total"]

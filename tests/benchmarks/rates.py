@@ -16,11 +16,13 @@ class Contender(NamedTuple):
     n: int
 
 
-def rates(contenders: Mapping[str, Contender], *, rounds: int = 5) -> dict[str, np.ndarray]:
-    """Things per CPU second by contender: float64[rounds], with draws of its own in each round."""
+def rates(
+    contenders: Mapping[str, Contender], *, rounds: int = 5, warm_up: int = 100
+) -> dict[str, np.ndarray]:
+    """Things per CPU second by contender: float64[rounds], with draws of its own in each; `warm_up` things first."""
     found: dict[str, list[float]] = {name: [] for name in contenders}
     for play, n in contenders.values():
-        play(min(n, 100), 0)  # compiles
+        play(min(n, warm_up), 0)  # compiles
     for seed in range(rounds):
         for name, (play, n) in contenders.items():
             start = time.process_time()

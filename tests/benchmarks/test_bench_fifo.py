@@ -9,13 +9,11 @@ Resource nor a process a job. The idiomatic one has both. Ciw is its own M/M/1 e
 simulate arrivals: its only process knows their times beforehand and sleeps until the next.
 """
 
-import os
-import statistics
-import time
 from collections import deque
 
 import numpy as np
 import pytest
+from benchmarks.rates import Contender, rates, ratio, show
 
 from nfvlab import stats
 from nfvlab.kernels import fifo
@@ -151,27 +149,14 @@ def by_ciw(n: int, seed: int) -> np.ndarray:
     return np.array([record.waiting_time for record in records])
 
 
-OURS = {"compiled loop": (by_loop, 64 * AT_ONCE), "numpy sums": (by_sums, 64 * AT_ONCE)}
-STREAM = {"compiled, nothing kept": (by_stream, 64 * AT_ONCE)}
+OURS = {"compiled loop": Contender(by_loop, 64 * AT_ONCE), "numpy sums": Contender(by_sums, 64 * AT_ONCE)}
+STREAM = {"compiled, nothing kept": Contender(by_stream, 64 * AT_ONCE)}
 THEIRS = {
-    "SimPy, hand-tuned": (tuned_simpy, 200_000),
-    "SimPy, idiomatic": (idiomatic_simpy, 100_000),
-    "Ciw": (by_ciw, 40_000),
-    "SimPy, arrivals known": (foreseeing_simpy, 200_000),
+    "SimPy, hand-tuned": Contender(tuned_simpy, 200_000),
+    "SimPy, idiomatic": Contender(idiomatic_simpy, 100_000),
+    "Ciw": Contender(by_ciw, 40_000),
+    "SimPy, arrivals known": Contender(foreseeing_simpy, 200_000),
 }
-
-
-def race(contenders, rounds: int) -> dict[str, np.ndarray]:
-    """Jobs per CPU second by round; a round runs all of them once, with draws of its own."""
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for play, _ in contenders.values():
-        play(2000, 0)  # compiles
-    for seed in range(rounds):
-        for name, (play, n) in contenders.items():
-            start = time.process_time()
-            play(n, seed)
-            rates[name].append(n / (time.process_time() - start))
-    return {name: np.array(found) for name, found in rates.items()}
 
 
 def mean_wait(play, n: int) -> stats.Estimate:
@@ -198,19 +183,13 @@ def test_means_are_the_same_within_their_errors(name):
 
 def test_speed(rounds: int = ROUNDS):
     """Jobs per CPU second; each of our ways 100 times the hand-tuned SimPy, 300 times the idiomatic one and Ciw."""
-    rates = race(OURS | STREAM | THEIRS, rounds)
-
-    def times(ours: str, theirs: str) -> float:
-        return statistics.median(rates[ours] / rates[theirs])  # a slow spell meets all of a round
-
-    print(f"\njobs per CPU second, median of {rounds}, M/M/1 at load {LOAD}; load {os.getloadavg()[0]:.1f}")
-    for name, rate in rates.items():
-        print(f"  {name:24} {statistics.median(rate) / 1e6:9.4f} M/s")
+    found = rates(OURS | STREAM | THEIRS, rounds=rounds, warm_up=2000)
+    show(f"jobs, median of {rounds}, M/M/1 at load {LOAD}", found)
     for theirs in THEIRS:
-        ratios = ", ".join(f"{ours} {times(ours, theirs):.0f}" for ours in OURS | STREAM)
+        ratios = ", ".join(f"{ours} {ratio(found, ours, theirs):.0f}" for ours in OURS | STREAM)
         print(f"  times {theirs}: {ratios}")
     for ours in OURS | STREAM:
-        assert times(ours, "SimPy, hand-tuned") >= 100
-        assert times(ours, "SimPy, idiomatic") >= 300
-        assert times(ours, "Ciw") >= 300
-    assert times("compiled, nothing kept", "SimPy, arrivals known") >= 100
+        assert ratio(found, ours, "SimPy, hand-tuned") >= 100
+        assert ratio(found, ours, "SimPy, idiomatic") >= 300
+        assert ratio(found, ours, "Ciw") >= 300
+    assert ratio(found, "compiled, nothing kept", "SimPy, arrivals known") >= 100

@@ -61,6 +61,13 @@ def test_the_fast_path_skips_the_loop_where_kvm_takes_it(how, counts):
     assert stages(**how)["PREEMPTION_TIMER"] == counts
 
 
+def test_arming_the_deadline_needs_no_apicv_for_the_fast_path():
+    armed = {"msr_cycles": 1, "hv_arm_cycles": 1}
+    assert stages(fastpath=True, apicv=False)["MSR_WRITE"] == stages(fastpath=True)["MSR_WRITE"] == armed
+    assert stages(fastpath=False)["MSR_WRITE"] == armed | {"loop_cycles": 1}
+    assert "loop_cycles" in stages(fastpath=True, timer="hrtimer")["MSR_WRITE"]
+
+
 def test_an_older_kernels_tracepoint_leaves_the_interrupt_out():
     assert stages(since_5_8=False)["EXTERNAL_INTERRUPT"] == {"loop_cycles": 1}
     assert "hrtimer_arm_cycles" in stages(timer="hrtimer")["MSR_WRITE"]

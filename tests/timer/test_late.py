@@ -77,7 +77,7 @@ def test_the_spin_ends_at_the_deadline_or_at_a_later_look(advance):
     assert law.at[kept].min() >= -1e-9
     mean = float(seen.mass @ np.maximum(seen.at - advance, 0.0))
     assert moments(law)[0] == pytest.approx(mean, abs=1e-6 * max(mean, 1))
-    wait = late.mean_early(seen, advance)
+    wait = float(seen.mass @ np.maximum(advance - seen.at, 0.0))
     assert moments(law)[0] - wait == pytest.approx(moments(seen)[0] - advance, abs=1e-6 * 3000)
 
 
