@@ -7,6 +7,9 @@ pipe : float64[2, m], when the entries in the pipe will have been taken, and the
 pipe_at : int64[3], its head, its entries and its bytes
 rates : float64[3], time on the link per byte, bytes that the pipe holds, processors shared by all work (0: no limit)
 
+`send` is the plain way through: `admit`, `carry`, a taker's work, `hold`. Who takes entries in another way puts its own
+between `carry` and `hold`.
+
 With shared processors no work ends before all work given out so far could be done by them together.
 """
 
@@ -59,35 +62,64 @@ def first_free(times):
 
 
 @jit
-def send(clock, taker, pipe, pipe_at, at, size, link_extra, take, device, rates):
-    """Put an entry of `size` bytes into the pipe at time `at`, or when there is room; returns that time.
+def idle(times, now):
+    """The index of the first that is done by now; -1 if none is."""
+    for k in range(times.size):
+        if times[k] <= now:
+            return k
+    return -1
 
-    link_extra: time on the link beyond that of its bytes. take: a taker's work for it. device: time at the device that
-    all takers share, which works after the taker.
-    """
+
+@jit
+def admit(pipe, pipe_at, at, size, rates):
+    """When there is room for `size` bytes in the pipe, from time `at` on."""
     while pipe_at[1] > 0 and (pipe_at[2] + size > rates[CAPACITY] or pipe_at[1] == pipe.shape[1]):
         head = pipe_at[0]
         at = max(at, pipe[0, head])
         pipe_at[2] -= np.int64(pipe[1, head])
         pipe_at[0] = (head + 1) % pipe.shape[1]
         pipe_at[1] -= 1
+    return at
+
+
+@jit
+def carry(clock, at, size, link_extra, rates):
+    """Give the link `size` bytes at time `at`; returns when they have arrived."""
     carried = size * rates[PER_BYTE] + link_extra
     clock[LINK] = max(clock[LINK], at) + carried
     clock[LINK_BUSY] += carried
     clock[BYTES] += size
+    return clock[LINK]
+
+
+@jit
+def hold(pipe, pipe_at, size, until):
+    """The pipe holds an entry of `size` bytes until it is taken."""
+    tail = (pipe_at[0] + pipe_at[1]) % pipe.shape[1]
+    pipe[0, tail] = until
+    pipe[1, tail] = size
+    pipe_at[1] += 1
+    pipe_at[2] += np.int64(size)
+
+
+@jit
+def send(clock, taker, pipe, pipe_at, at, size, link_extra, take, device, rates):
+    """Put an entry of `size` bytes into the pipe at time `at`, or when there is room; returns that time.
+
+    link_extra: time on the link beyond that of its bytes. take: a taker's work for it. device: time at the device that
+    all takers share, which works after the taker.
+    """
+    at = admit(pipe, pipe_at, at, size, rates)
+    arrived = carry(clock, at, size, link_extra, rates)
     who = first_free(taker)
-    end = others_work(clock, max(taker[who], clock[LINK]), take, rates)
+    end = others_work(clock, max(taker[who], arrived), take, rates)
     taker[who] = end
     clock[TAKER_CPU] += take
     if device > 0:
         clock[DEVICE] = max(clock[DEVICE], end) + device
         end = clock[DEVICE]
     clock[TAKEN] = max(clock[TAKEN], end)
-    tail = (pipe_at[0] + pipe_at[1]) % pipe.shape[1]
-    pipe[0, tail] = end
-    pipe[1, tail] = size
-    pipe_at[1] += 1
-    pipe_at[2] += np.int64(size)
+    hold(pipe, pipe_at, size, end)
     return at
 
 

@@ -1,7 +1,11 @@
 """QEMU's compress threads (2015): each takes one page at a time from the migration thread, which sends their results.
 
+The destination's loading thread reads each compressed page and hands it to one of its decompress threads; all of them
+are done before it reads on past the end of an iteration. Every thread sleeps when it has to wait.
+
 Source: QEMU migration/ram.c, later ram-compress.c (compress_page_with_multi_thread, do_compress_ram_page,
-flush_compressed_data). A page that does not shrink is sent compressed all the same.
+flush_compressed_data, decompress_data_with_multi_threads, do_data_decompress, wait_for_decompress_done). A page that
+does not shrink is sent compressed all the same.
 """
 
 import numpy as np
@@ -30,12 +34,13 @@ def inflate_page_ns(p: Params) -> np.ndarray:
 
 
 class ThreadsThread(CompressingThread):
-    """The migration thread of `compress` with its threads."""
+    """The migration thread of `compress` with its threads, and the decompress threads at the destination."""
 
     def prepare(self) -> None:
-        """The threads, and what they do to a page."""
+        """The threads of both ends, and what they do to a page."""
         p = self.p
         self.done = np.zeros(p.compress_threads_count)
+        self.inflated = np.zeros(p.decompress_threads_count)
         self.sizes = sizes.tables(p, sizes.COLUMN_OF_DEFLATE[p.zlib_level])
         self.deflate_ns, self.inflate_ns = deflate_page_ns(p), inflate_page_ns(p)
         self.option = np.array((p.compress_wait, not p.workers_check_zero), dtype=np.int64)
@@ -55,7 +60,9 @@ class ThreadsThread(CompressingThread):
         cost[lend.PER_BYTE] = self.per_byte_ns(checked=False)
         cost[lend.WAKE] = p.handoff_ns
         cost[lend.HELPER_CHECK] = p.zero_scan_ns
-        cost[: lend.HELPER_CHECK + 1] *= pace.host
+        cost[lend.READ] = p.handoff_cycles * cycle_ns
+        cost[lend.READ_BYTE] = p.again_ns / NORMAL_BYTES  # such a page is read to where it belongs
+        cost[: lend.READ_BYTE + 1] *= pace.host
         cost[lend.TAKE : lend.TAKE + 3] = self.take_ns(pace)
         cost[lend.LINK_NEW] = p.link_page_ns * pace.link
         cost[lend.LIGHT_SIZE] = ZERO_PAGE_BYTES
@@ -67,16 +74,16 @@ class ThreadsThread(CompressingThread):
         """Walk with the threads."""
         p = self.p
         look_ns = p.nonzero_check_cycles * per_cycle_ns(p) if p.workers_check_zero else 0.0
-        hand_ns = p.handoff_cycles * per_cycle_ns(p)
         return lend.walk(
             *self.state(),
             budget,
             deadline_ns,
             *self.common(rates),
             self.done,
+            self.inflated,
             self.sizes,
             (self.deflate_ns + look_ns) * pace.host,
-            (self.inflate_ns + hand_ns) * pace.host,
+            self.inflate_ns * pace.host,
             self.bounds,
             self.costs(pace),
             self.option,

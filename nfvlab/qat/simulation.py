@@ -61,7 +61,7 @@ def thread_of(p: Params, way: str, rng: np.random.Generator) -> PlainThread:
     if method == "talk":
         return RingThread(**common)
     if method == "threads zlib":
-        return ThreadsThread(**common, takers_count=p.decompress_threads_count)
+        return ThreadsThread(**common)
     if method == "xbzrle":
         return XbzrleThread(**common)
     return ChannelsThread(**common, method=method)

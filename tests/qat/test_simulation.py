@@ -260,6 +260,34 @@ def test_more_threads_are_faster_until_there_are_no_more_cores():
     assert shared["source_cpu_frac"] + shared["destination_cpu_frac"] <= 2.0
 
 
+def test_a_page_alone_wakes_its_thread_and_then_the_migration_thread():
+    p = FAST.replace(compress_threads_count=1, handoff_ns=0.0)
+    at_once, late = out(p, "CPU threads"), out(p.replace(handoff_ns=100 * us), "CPU threads")
+    assert late["total_time_ns"] - at_once["total_time_ns"] == pytest.approx(NONZERO * 2 * 100 * us, rel=0.01)
+
+
+def test_where_one_thread_decompresses_each_page_wakes_it_and_the_loading_thread():
+    p = FAST.replace(compress_threads_count=32, decompress_threads_count=1, socket_bytes=64 * 1024.0)
+    waits = 0.0, 20 * us
+    found = [out(p.replace(handoff_ns=wait), "CPU threads") for wait in waits]
+    slower = found[1]["total_time_ns"] - found[0]["total_time_ns"]
+    assert slower == pytest.approx(NONZERO * 2 * 20 * us, rel=0.01)
+    page_ns = PAGE_BYTES / p.inflate_bytes_per_s * s + p.handoff_cycles / p.cpu_hz * s
+    zeros_ns = (ram_pages(p) - NONZERO) * p.zero_scan_ns  # meanwhile the threads have nothing to do
+    assert found[0]["total_time_ns"] == pytest.approx(NONZERO * page_ns + zeros_ns, rel=0.01)
+    cpu = [made["destination_cpu_frac"] * made["total_time_ns"] for made in found]
+    assert cpu[1] == pytest.approx(cpu[0], rel=0.01)  # who sleeps takes no CPU
+
+
+def test_what_the_loading_thread_does_is_a_part_of_what_a_page_costs_the_destination():
+    p = SMALL.replace(decompress_threads_count=8)
+    spent = run(p, "CPU threads").spent
+    inflate = PAGE_BYTES / p.inflate_bytes_per_s * s
+    page = p.first_touch_ns + inflate + p.handoff_cycles / p.cpu_hz * s
+    zeros = (ram_pages(p) - NONZERO) * p.zero_load_ns
+    assert spent.destination_cpu_ns == pytest.approx(NONZERO * page + zeros)
+
+
 def test_qatzip_in_software_where_the_buffers_are_small():
     p = FAST.replace(accelerator="QATzip")
     device, software = out(p), out(p.replace(software_below_bytes=128 * 1024.0))
@@ -345,6 +373,23 @@ class ForgetsLengths(rings.RingThread):
         return cost
 
 
+class LoaderWaitsForNobody(compress_threads.ThreadsThread):
+    """Has as many decompress threads as there may ever be pages."""
+
+    def prepare(self):
+        super().prepare()
+        self.inflated = np.zeros(1024)
+
+
+class WakesAtOnce(compress_threads.ThreadsThread):
+    """Forgets that a thread takes time to wake."""
+
+    def costs(self, pace):
+        cost = super().costs(pace)
+        cost[compress_threads.lend.WAKE] = 0.0
+        return cost
+
+
 class CountsTwice(compress_threads.ThreadsThread):
     """Counts what is handed over and what comes back."""
 
@@ -373,6 +418,8 @@ class ReadsAPageTooFew(rings.RingThread):
 MUTANTS = {
     CachesInTheFirstRound: test_a_page_is_sent_whole_when_it_is_sent_again_for_the_first_time,
     ForgetsLengths: test_every_byte_of_the_talks_way_is_accounted_for,
+    LoaderWaitsForNobody: test_where_one_thread_decompresses_each_page_wakes_it_and_the_loading_thread,
+    WakesAtOnce: test_a_page_alone_wakes_its_thread_and_then_the_migration_thread,
     CountsTwice: test_every_byte_of_compress_threads_is_accounted_for,
     LosesZeroPages: test_multifd_of_7_2_counts_whole_pages_and_10_0_what_it_sends,
     ReadsAPageTooFew: test_every_byte_of_the_talks_way_is_accounted_for,
