@@ -1,8 +1,10 @@
 """XBZRLE: a page sent again is encoded as its difference from the version kept in the source's cache.
 
-Source: QEMU migration/ram.c (save_xbzrle_page, xbzrle_enabled after the first round) and page_cache.c. The first round
-sends pages as they are and caches none; later a page that is not in the cache is put there and sent whole. The cache
-is mapped directly, page number modulo its size, and a page that is not older than two rounds keeps its place.
+Source: QEMU migration/ram.c (find_dirty_block, save_xbzrle_page, xbzrle_cache_zero_page) and page_cache.c. Until the
+walk of guest memory reaches its end for the first time, pages go as they are and none is cached: those that an earlier
+synchronisation found behind the cursor wait for that. From then on a page that is not in the cache is put there and
+sent whole, a zero page is put there too; the stop-and-copy puts nothing there. The cache is mapped directly, page
+number modulo its size, and a page that is not older than two rounds keeps its place.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nfvlab.kernels import pagemap, pipe
-from nfvlab.precopy.migration_thread import BULK
+from nfvlab.precopy.migration_thread import STOPPED
 from nfvlab.precopy.page_costs import NORMAL_BYTES, SIZES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, Params
 from nfvlab.qat.plain import PlainThread
@@ -31,6 +33,7 @@ class XbzrleThread(PlainThread):
     """The migration thread of `xbzrle`."""
 
     encoded_pages: int = 0
+    wrapped: bool = False
     cached: np.ndarray = field(init=False)
 
     def __post_init__(self):
@@ -40,10 +43,18 @@ class XbzrleThread(PlainThread):
         self.age = np.zeros(self.owner.size, dtype=np.int64)
 
     def walk(self, budget: float, deadline_ns: float, costs) -> float:
-        """Send pages until a limit is passed; returns the bytes."""
-        if self.phase == BULK:
-            return super().walk(budget, deadline_ns, costs)
-        return self._walk_cached(budget, deadline_ns, costs)
+        """Send pages until a limit is passed, or the end is reached for the first time; returns the bytes."""
+        if self.wrapped:
+            return self._walk_cached(budget, deadline_ns, costs)
+        behind = self.bitmap.copy()
+        pagemap.clear_range(behind, self.cursor, self.pages)
+        waiting = int(pagemap.subtract(self.bitmap, behind))
+        self.left -= waiting
+        put = super().walk(budget, deadline_ns, costs)
+        self.wrapped = self.left == 0
+        self.left += waiting
+        self.bitmap |= behind
+        return put
 
     def _walk_cached(self, budget, deadline_ns, costs):
         p = self.p
@@ -52,11 +63,13 @@ class XbzrleThread(PlainThread):
         fits = p.delta_bytes < PAGE_BYTES
         delta = ENCODED_HEADER_BYTES + p.delta_bytes if fits else NORMAL_BYTES
         size = np.array([SIZES[0], NORMAL_BYTES, delta])
+        inserts = self.phase != STOPPED
+        looks = np.array([compare_ns if inserts else 0.0, compare_ns])
         sending = produce[1] * np.array([1.0, delta / NORMAL_BYTES])
-        produce = np.concatenate((produce[:1], sending + compare_ns))
+        produce = np.concatenate((produce[:1], sending + looks))
         transport = size * (transport[2] / NORMAL_BYTES)
         consume = np.array([consume[0], consume[2], consume[2]])
-        todo = self.bitmap & self.guest.nonzero
+        todo = self.bitmap.copy()
         rom = self.names.rom_left(self.bitmap)
         self.clock[0] = self.now_ns
         marked = self.cached.copy()
@@ -74,7 +87,8 @@ class XbzrleThread(PlainThread):
             consume,
         )
         self.cursor, self.left = int(cursor), int(left)
-        self._insert(todo & ~self.bitmap)
+        if inserts:
+            self._insert(todo & ~self.bitmap)
         self.totals.duplicate_pages += int(sent[pipe.LIGHT])
         self.totals.normal_pages += int(sent[pipe.NEW]) + (0 if fits else int(sent[pipe.AGAIN]))
         self.encoded_pages += int(sent[pipe.AGAIN]) if fits else 0
@@ -90,7 +104,7 @@ class XbzrleThread(PlainThread):
         return self.totals.normal_pages + self.encoded_pages
 
     def _insert(self, sent):
-        """cache_insert for the pages sent: into their places, unless a fresh other page holds it."""
+        """cache_insert for the pages sent, zero or not: into their places, unless a fresh other page holds it."""
         words = np.flatnonzero(sent)
         bits = np.unpackbits(sent[words].view(np.uint8), bitorder="little").reshape(-1, 64)
         word, bit = np.nonzero(bits)
