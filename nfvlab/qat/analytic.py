@@ -6,11 +6,12 @@ from math import ceil
 
 from nfvlab import results
 from nfvlab.precopy.fluid import Fluid
-from nfvlab.precopy.params import PAGE_BYTES, ram_pages
+from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat import claims
 from nfvlab.qat.compressed_rounds import DEVICE, PacedSender, follow
 from nfvlab.qat.cpu_work import Channels, Threads, Xbzrle
-from nfvlab.qat.device_work import Iaa, Qatzip
+from nfvlab.qat.device_work import Qatzip
+from nfvlab.qat.iaa_work import Iaa
 from nfvlab.qat.mva import bounds, mva
 from nfvlab.qat.params import OUTPUTS, WAYS, Params
 from nfvlab.qat.ring_work import Talk
@@ -43,8 +44,7 @@ class Course:
 class Theory(results.Theory):
     """One value a way, in the order of WAYS; NaN where that way's migration does not complete.
 
-    `courses`: how each goes. `preread_ns`: what reading all addresses takes, before the migration begins and in none
-    of the outputs.
+    `courses`: how each goes. `preread_ns`: what reading all addresses takes, a part of the third way's setup.
     """
 
     params: Params
@@ -87,19 +87,15 @@ def analyze(p: Params) -> Theory:
     """What to expect of one migration of `p`, each way."""
     made = ways(p)
     followed = [_followed(p, way) for way in made]
-    columns = [_outputs(p, course.fluid, totals) for course, totals in followed]
+    columns = [
+        _outputs(p, way, course.fluid, totals) for way, (course, totals) in zip(made, followed, strict=True)
+    ]
     return Theory(
         params=p,
         **{name: tuple(column[name] for column in columns) for name in OUTPUTS},
         courses=tuple(course for course, _ in followed),
-        preread_ns=preread_ns(p),
+        preread_ns=made[2].preread_ns,
     )
-
-
-def preread_ns(p: Params) -> float:
-    """Time of reading every page's address before a migration by the talk's rings, where they are kept."""
-    kept = p.accelerator == "talk" and p.cached_translation
-    return ram_pages(p) * p.preread_cycles * 1e9 / p.cpu_hz if kept else 0.0
 
 
 def ring_rates(way: Talk | Threads) -> tuple[float, float]:
@@ -182,22 +178,23 @@ def _course(fluid: Fluid, sender: PacedSender) -> Course:
     return Course(fluid, tuple(sender.slowest), tuple(shares), through / pages if pages else 1.0)
 
 
-def _outputs(p: Params, fluid: Fluid, sums: Sums) -> dict[str, float]:
+def _outputs(p: Params, way: Way, fluid: Fluid, sums: Sums) -> dict[str, float]:
     if not fluid.converged:
         return dict.fromkeys(OUTPUTS, NAN) | {"converged_frac": 0.0}
     total_ns = fluid.total_time_ns
     syncs_ns = fluid.dirty_sync_count * (p.sync_ns + p.sync_per_gib_ns * p.ram_bytes / GiB)
+    other_ns = syncs_ns + way.preread_ns
     return {
         "total_time_ns": total_ns,
         "downtime_ns": fluid.downtime_ns,
         "transferred_bytes": fluid.transferred_bytes,
         "wire_bytes": sums.wire_bytes,
-        "source_cpu_frac": (sums.source_cpu_ns + syncs_ns) / total_ns,
+        "source_cpu_frac": (sums.source_cpu_ns + other_ns) / total_ns,
         "destination_cpu_frac": sums.destination_cpu_ns / total_ns,
         "dirty_sync_count": fluid.dirty_sync_count,
         "converged_frac": 1.0,
         "raw_frac": sums.raw / sums.content if sums.content else 0.0,
-        "thread_busy_frac": (sums.thread_ns + syncs_ns) / total_ns,
+        "thread_busy_frac": (sums.thread_ns + other_ns) / total_ns,
         "engine_busy_frac": sums.engine_busy_ns / total_ns,
         "link_busy_frac": sums.link_ns / total_ns,
     }

@@ -10,7 +10,7 @@ from nfvlab.precopy.fluid import Fluid, fluid
 from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.precopy.rates import Cost
 from nfvlab.precopy.regions import Region, regions
-from nfvlab.precopy.rounds import Rounds
+from nfvlab.precopy.rounds import Rounds, Throttle
 from nfvlab.precopy.sender import LEAST_PAGES, Kind, Run, Sender
 from nfvlab.qat.cpu_work import Xbzrle
 from nfvlab.qat.params import Params
@@ -113,7 +113,9 @@ class PacedRounds(Rounds):
     def __init__(self, p: Params, fresh: tuple[Region, ...], wait_ns: float, way: Way):
         super().__init__(p, fresh, wait_ns)
         plain, self.sender = self.sender, PacedSender(p, way)
-        self.sender.now_ns = plain.now_ns
+        self.sender.now_ns = plain.now_ns + way.preread_ns
+        self.logged_ns += way.preread_ns
+        self.throttle = Throttle(p, self.logged_ns)
         self.written_content = p.content if p.written_content == "same" else p.written_content
         self.xbzrle = isinstance(way, Xbzrle)
         self.cached = 0.0  # pages with a version in a cache without end

@@ -1,73 +1,118 @@
-"""Compression by a device in multifd channels: QATzip, and QPL (IAA).
+"""Compression by a device in multifd channels: what all have in common, and QATzip.
 
-Sources: QEMU 10.0 migration/multifd-qatzip.c and multifd-qpl.c, docs/devel/migration/qatzip-compression.rst
-and qpl-compression.rst; intel/QATzip.
+Sources: QEMU 10.0 migration/multifd-qatzip.c, docs/devel/migration/qatzip-compression.rst; intel/QATzip src/qatzip.c.
 """
 
 from math import ceil
 
 from nfvlab.precopy.params import PAGE_BYTES
-from nfvlab.qat.cpu_work import Channels, zlib_ns
+from nfvlab.qat.cpu_work import Channels
 from nfvlab.qat.laws import law
+from nfvlab.qat.mva import balance
 from nfvlab.qat.params import Params
-from nfvlab.qat.slices import faults_ns, inflate_slice_ns, slice_ns
-from nfvlab.qat.work import LENGTH_BYTES, Work
+from nfvlab.qat.slices import inflate_slice_ns, slice_ns
+from nfvlab.qat.work import Work, mix
 
 GZIP_EXT_BYTES = (
     10 + 14 + 8
 )  # QATzip's gzip header with its extra field, and the trailer: one for each buffer
+SOFTWARE = "1"  # both libraries' software compresses at level 1
 
 
 class Device(Channels):
     """Multifd channels that hand their packets to a device and wait: common to QATzip and QPL.
 
-    Multifd looks for zero pages whatever compresses the others: `zero_check` is the talk's.
+    Multifd looks for zero pages whatever compresses the others: `zero_check` is the talk's. What finds the device
+    taken is compressed, or at the destination decompressed, by the channel itself.
     """
 
-    pool_name = "channels"
     streamed = False
 
     def __init__(self, p: Params):
         super().__init__(p)
         self.channels = p.channels_count
         self.engines = p.devices_count * p.slices_count
+        self.engine_ns = slice_ns(p, self.request_pages) / self.request_pages
+        self.load_engine_ns = 0.0
         if p.destination_engine:
             self.inflaters = self.engines
-
-    def packed(self, content: str, fresh: bool) -> tuple[float, Work]:
-        """Its compressed size over 4096 bytes, and its work."""
-        p = self.p
-        found = law(p, content, p.engine_deflate, streamed=self.streamed)
-        thread_ns, workers_ns = self.checked()
-        mean = found.mean_bytes if self.streamed else found.least_bytes
-        raw = 0.0 if self.streamed else found.raw_frac
-        work, size = self.compressed(mean, raw, fresh, zlib_ns(p, content))
-        return size / PAGE_BYTES, work._replace(thread_ns=thread_ns, workers_ns=work.workers_ns + workers_ns)
-
-    def compressed(self, size: float, raw: float, fresh: bool, software_ns: float) -> tuple[Work, float]:
-        """Work in channels and device, and bytes sent, of a page that becomes `size`; a share `raw` does not shrink."""
-        raise NotImplementedError
-
-    def inflated(self, fresh: bool) -> tuple[float, float]:
-        """CPU time and device time of the destination's channels per page."""
-        p = self.p
-        each = self.cycles_ns(p.submit_cycles + p.poll_cycles) / self.request_pages
-        cpu_ns = self.store_ns(fresh) + (each if p.destination_engine else 0.0)
-        if p.destination_engine:
-            return cpu_ns, inflate_slice_ns(p, self.request_pages) / self.request_pages
-        return cpu_ns + 1e9 * PAGE_BYTES / p.inflate_bytes_per_s, 0.0
+            self.load_engine_ns = inflate_slice_ns(p, self.request_pages) / self.request_pages
 
     @property
     def request_pages(self) -> float:
         """Pages of one request."""
         return 1.0
 
-    def packet_wait_ns(self, engine_ns: float) -> float:
-        """Time per page that a channel waits for a packet of its own: its requests share the slices."""
+    def packed(self, content: str, fresh: bool) -> tuple[float, Work]:
+        """Its compressed size over 4096 bytes, and its work."""
         p = self.p
-        requests = ceil(p.packet_pages / self.request_pages)
-        turns = ceil(requests / self.engines)
-        return (p.engine_latency_ns + turns * engine_ns * self.request_pages) / p.packet_pages
+        found = law(p, content, p.engine_deflate, streamed=self.streamed)
+        size, raw = (found.mean_bytes, 0.0) if self.streamed else (found.least_bytes, found.raw_frac)
+        return self._checked(*self.compressed(size, raw, fresh))
+
+    def soft(self, content: str, fresh: bool) -> Work:
+        """A page that a channel compresses itself."""
+        found = law(self.p, content, SOFTWARE, streamed=self.streamed)
+        size, raw = (found.mean_bytes, 0.0) if self.streamed else (found.least_bytes, found.raw_frac)
+        work, size = self.compressed(size, raw, fresh)
+        work = work._replace(workers_ns=self.soft_ns(content, size), engine_ns=0.0, hold_ns=self.wake_ns)
+        share, work = self._checked(work, size)
+        return self.framed(work, share * PAGE_BYTES, fresh)
+
+    def _checked(self, work: Work, size: float) -> tuple[float, Work]:
+        thread_ns, workers_ns = self.checked()
+        return size / PAGE_BYTES, work._replace(thread_ns=thread_ns, workers_ns=work.workers_ns + workers_ns)
+
+    def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
+        """Work in channels and device, and bytes sent, of a page that becomes `size`; a share `raw` does not shrink."""
+        raise NotImplementedError
+
+    def soft_ns(self, content: str, size: float) -> float:
+        """CPU time of a page that a channel compresses itself to `size` bytes, and sends."""
+        p = self.p
+        speed = p.zlib_random_bytes_per_s if content == "random" else p.zlib_bytes_per_s
+        return 1e9 * PAGE_BYTES / speed + self.copy_ns * size / PAGE_BYTES
+
+    @property
+    def wake_ns(self) -> float:
+        """A channel's wake-up for a packet, per page."""
+        return self.p.handoff_ns / self.p.packet_pages
+
+    def settled(self, work: Work) -> Work:
+        """The work of an average page, once it is known how much of it the destination's device takes."""
+        pool_ns = self.load_pool_ns(work)
+        if not pool_ns:
+            return work
+        share = work.inflate_ns / self.load_engine_ns
+        each_ns, hold_ns = self.load_device_ns
+        soft = work._replace(
+            loaders_ns=work.loaders_ns + share * (self.load_soft_ns - each_ns),
+            load_hold_ns=work.load_hold_ns - share * hold_ns,
+            inflate_ns=0.0,
+        )
+        met = [[ns for _, ns in self.stations(one._replace(inflate_ns=0.0))] for one in (soft, work)]
+        taken = balance(*met, 1 / pool_ns)
+        return mix(((taken, work), (1 - taken, soft))) if taken < 1 else work
+
+    def load_pool_ns(self, work: Work) -> float:
+        """Time per page of the destination's device; 0 if it is waited for."""
+        return 0.0
+
+    @property
+    def load_device_ns(self) -> tuple[float, float]:
+        """CPU time and wait of the destination's channels per page that a device inflates, but for storing it."""
+        raise NotImplementedError
+
+    @property
+    def load_soft_ns(self) -> float:
+        """The same for a page that the CPU inflates."""
+        return 1e9 * PAGE_BYTES / self.p.inflate_bytes_per_s
+
+    def loaded(self) -> tuple[float, float, float]:
+        """CPU time, wait and device time of the destination's channels per page, but for storing it."""
+        if self.p.destination_engine:
+            return *self.load_device_ns, self.load_engine_ns
+        return self.load_soft_ns, 0.0, 0.0
 
     def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
         """As for others, and the channels."""
@@ -88,7 +133,11 @@ class Device(Channels):
 
 
 class Qatzip(Device):
-    """QATzip: a packet is copied, cut into buffers, each compressed as a whole; small ones in software."""
+    """QATzip: a packet is copied, cut into buffers, each compressed as a whole; small ones in software.
+
+    A call, of one packet, takes an instance; if all are taken the whole call is software. So it is where more channels
+    work at once than there are instances: never, if there is one for each.
+    """
 
     pool_name = "engine"
     streamed = True
@@ -106,89 +155,74 @@ class Qatzip(Device):
         last = p.packet_pages % self.request_pages
         return last / p.packet_pages if 0 < last * PAGE_BYTES < p.software_below_bytes else 0.0
 
-    def compressed(self, size: float, raw: float, fresh: bool, software_ns: float) -> tuple[Work, float]:
-        """A page of a buffer: copied in, compressed by device or CPU, sent."""
-        p, software = self.p, self.software_frac()
+    def page(self, content: str, fresh: bool) -> Work:
+        """A page of a call that has an instance; what lies in small buffers is software's all the same."""
+        work = super().page(content, fresh)
+        software = self.software_frac() if content != "zero" else 0.0
+        return mix(((1 - software, work), (software, self.soft(content, fresh)))) if software else work
+
+    def other(self, content: str, fresh: bool) -> Work | None:
+        """A page of a call that finds all instances taken."""
+        if self.channels <= self.p.instances_count:
+            return None
+        return self.page(content, fresh) if content == "zero" else self.soft(content, fresh)
+
+    def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
+        """A page of a buffer: copied in, compressed, sent."""
         size += GZIP_EXT_BYTES / self.request_pages
-        engine_ns = slice_ns(p, self.request_pages) / self.request_pages
-        requests = p.submit_cycles + p.poll_cycles + (p.interrupt_cycles if p.interrupts else 0.0)
-        copied = self.cycles_ns(p.copy_cycles)
-        cpu_ns, inflate_ns = self.inflated(fresh)
+        cpu_ns, load_hold_ns, inflate_ns = self.loaded()
         work = Work(
-            workers_ns=copied
-            + self.cycles_ns(requests) / self.request_pages * (1 - software)
-            + software * software_ns
-            + self.copy_ns * size / PAGE_BYTES,
-            engine_ns=engine_ns * (1 - software),
-            hold_ns=p.handoff_ns / p.packet_pages + self.packet_wait_ns(engine_ns) * (1 - software),
-            loaders_ns=cpu_ns + copied,
+            workers_ns=self.copied_ns + self.requests_ns + self.copy_ns * size / PAGE_BYTES,
+            engine_ns=self.engine_ns,
+            hold_ns=self.wake_ns + self.packet_wait_ns(self.engine_ns),
+            loaders_ns=self.store_ns(fresh) + cpu_ns + self.copied_ns,
+            load_hold_ns=load_hold_ns,
             inflate_ns=inflate_ns,
             normal=1.0,
             content=1.0,
         )
         return work, size
 
+    def soft_ns(self, content: str, size: float) -> float:
+        """As for others; the packet has been copied before the call."""
+        return super().soft_ns(content, size) + self.copied_ns
 
-class Iaa(Device):
-    """QPL on IAA: a job for each page, all of a packet submitted together; software when the queue is full."""
+    @property
+    def copied_ns(self) -> float:
+        """CPU time of a page's copy into or out of a buffer."""
+        return self.cycles_ns(self.p.copy_cycles)
 
-    pool_name = "engine"
-
-    def __init__(self, p: Params):
-        super().__init__(p)
-        self.polls = not p.interrupts
-
-    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
-        """A packet waits for others' at the device: each that arrives finds the mean number of the other channels'.
-
-        R = S (1 + (C - 1)/C X R), with S a packet's own time and X packets in a unit of time (Schweitzer's form of
-        mean-value analysis, the throughput given).
-        """
-        if not work.engine_ns:
-            return 0.0
-        alone_ns = self.packet_wait_ns(work.engine_ns)
-        others = (1 - 1 / self.channels) * min(work.engine_ns / self.engines / pace_ns, 1.0)
-        return min(alone_ns * others / (1 - others), max(self.channels * pace_ns - work.workers_ns, 0.0))
-
-    def compressed(self, size: float, raw: float, fresh: bool, software_ns: float) -> tuple[Work, float]:
-        """A page of its own job; it is sent as it is if it did not shrink."""
+    @property
+    def requests_ns(self) -> float:
+        """CPU time per page of submitting requests and of their responses."""
         p = self.p
-        engine_ns = slice_ns(p, 1) + faults_ns(p)
-        cpu_ns, inflate_ns = self.inflated(fresh)
-        wait_ns = self.packet_wait_ns(engine_ns)
-        jobs_ns = (
-            self.cycles_ns(p.build_cycles + p.submit_cycles + p.poll_cycles)
-            + self.copy_ns * size / PAGE_BYTES
-        )
-        work = Work(
-            workers_ns=jobs_ns + (wait_ns if not p.interrupts else self.cycles_ns(p.interrupt_cycles)),
-            engine_ns=engine_ns,
-            hold_ns=p.handoff_ns / p.packet_pages + (wait_ns if p.interrupts else 0.0),
-            loaders_ns=cpu_ns,
-            inflate_ns=inflate_ns * (1 - raw),
-            normal=1.0,
-            content=1.0,
-            raw=raw,
-        )
-        return work, size + LENGTH_BYTES
+        cycles = p.submit_cycles + p.poll_cycles + (p.interrupt_cycles if p.interrupts else 0.0)
+        return self.cycles_ns(cycles) / self.request_pages
 
-    def other(self, content: str, fresh: bool) -> Work | None:
-        """The queue is full: the channel compresses the page itself."""
+    def packet_wait_ns(self, engine_ns: float) -> float:
+        """Time per page that a channel waits for a packet of its own: its requests share the slices."""
         p = self.p
-        if content == "zero":
-            return self.page(content, fresh)
-        work = self.page(content, fresh)
-        wait_ns = 0.0 if p.interrupts else self.packet_wait_ns(work.engine_ns)
-        software_ns = zlib_ns(p, content)
-        return work._replace(
-            workers_ns=work.workers_ns - wait_ns + software_ns,
-            engine_ns=0.0,
-            hold_ns=p.handoff_ns / p.packet_pages,
-        )
+        turns = ceil(ceil(p.packet_pages / self.request_pages) / self.engines)
+        return (p.engine_latency_ns + turns * engine_ns * self.request_pages) / p.packet_pages
+
+    @property
+    def load_device_ns(self) -> tuple[float, float]:
+        """CPU time and wait of a call at the destination, per page."""
+        each = self.cycles_ns(self.p.submit_cycles + self.p.poll_cycles) / self.request_pages
+        return each, self.packet_wait_ns(self.load_engine_ns)
 
     def pool_ns(self, work: Work) -> float:
-        """The slices at work, or the places of the work queue over the time that a job keeps one."""
-        if not work.engine_ns:
+        """The device's slices at work, or the calls that have an instance, one after the other."""
+        call_ns = self.requests_ns + self.packet_wait_ns(self.engine_ns)
+        return self._instances_ns(work.engine_ns / self.engines, work.engine_ns / self.engine_ns * call_ns)
+
+    def load_pool_ns(self, work: Work) -> float:
+        """The same at the destination; 0 if there is an instance for every channel."""
+        if self.channels <= self.p.instances_count or not work.inflate_ns:
             return 0.0
-        kept_ns = work.engine_ns + self.p.engine_latency_ns
-        return max(work.engine_ns / self.engines, kept_ns / self.p.ring_requests)
+        call_ns = sum(self.load_device_ns) * work.inflate_ns / self.load_engine_ns
+        return self._instances_ns(work.inflate_ns / self.inflaters, call_ns)
+
+    def _instances_ns(self, slices_ns: float, call_ns: float) -> float:
+        instances = self.p.instances_count
+        return slices_ns if self.channels <= instances else max(slices_ns, call_ns / instances)

@@ -4,7 +4,9 @@ Source: the talk. A request is built of several pages, submitted, its response p
 interrupt, its pages sent; the device reads physical addresses.
 """
 
-from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES
+from math import ceil
+
+from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ram_pages
 from nfvlab.precopy.rates import NORMAL_BYTES, iteration_ns
 from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
@@ -29,6 +31,8 @@ class Talk(Way):
         self.polls = not p.interrupts
         address = p.cached_cycles if p.cached_translation else p.pagemap_cycles
         self.request_ns = self._request_ns(address, p.interrupts)
+        if p.cached_translation:
+            self.preread_ns = self.cycles_ns(p.preread_cycles) * ram_pages(p)
 
     def cycles_ns(self, cycles: float) -> float:
         """A CPU's cycles as time."""
@@ -123,6 +127,63 @@ class Talk(Way):
             return (turn_ns + delay_ns) / places
         by_count = turn_ns / (places - (p.coalesce_requests - 1) / 2)
         return min(by_count, (turn_ns + delay_ns / 2) / places)
+
+    def turn_share(self, work: Work, other: Work) -> float:
+        """Share of the pages that the ring takes where link or destination block the thread.
+
+        The ring goes round in turns. Empty, it is filled at the thread's pace; pages that find it full go as they are.
+        A poll takes all responses that are there, and while their pages are sent others come: where the slices are
+        faster than what blocks the thread, all have come when it is through, and the ring is empty. With constant
+        times, the first group of responses to find the ring full is seen s after the turn's begin, and what has been
+        written by then takes the link until s: so many are the raw pages, and half of one more, since the thread polls
+        between pages.
+        """
+        p = self.p
+        pages = p.request_pages * self.engine_ns / work.engine_ns  # that come for one request's
+        seen, after_ns, every_ns = self._seen()
+        sent_ns, raw_ns = (max(ns for _, ns in self.stations(one)) for one in (work, other))
+        if seen < p.ring_requests and seen * pages * sent_ns <= every_ns:
+            return 1.0  # the slices are slower
+        build_ns = max(pages * work.thread_ns - self._send_ns(work, pages), 0.0)
+        full_ns = build_ns * p.ring_requests
+        first_ns = build_ns + (self.engine_ns + self.turn_ns) * p.request_pages + after_ns
+        groups = 0
+        if full_ns > first_ns:
+            gain_ns = every_ns - seen * pages * work.thread_ns
+            if gain_ns <= 0 or seen >= p.ring_requests:
+                return 1.0  # the thread does not fill the ring
+            groups = ceil((full_ns - first_ns) / gain_ns)
+        blocked_ns = first_ns + groups * (every_ns - seen * pages * sent_ns)
+        free_ns = first_ns - full_ns + groups * (every_ns - seen * pages * work.thread_ns)
+        if blocked_ns <= 0:
+            return 1.0
+        raw = min(blocked_ns / raw_ns, free_ns / max(other.thread_ns, 1e-9)) + 0.5
+        taken = (p.ring_requests + groups * seen) * pages
+        return taken / (taken + raw)
+
+    def _send_ns(self, work: Work, pages: float) -> float:
+        """The thread's time for a response and its pages: finding it, headers, copies."""
+        p = self.p
+        cycles = p.poll_cycles + (p.interrupt_cycles / self.batch if p.interrupts else 0.0)
+        copies_ns = pages * self.copy_ns * work.wire_bytes / NORMAL_BYTES
+        return self.cycles_ns(cycles + p.request_pages * p.put_cycles) + copies_ns
+
+    def _seen(self) -> tuple[float, float, float]:
+        """Responses that are seen together; how long after the first of them; after how long the next so many.
+
+        The slices finish side by side. An interrupt tells of as many as it may, or of what there is after its delay:
+        that alone if the ring has not so many places.
+        """
+        p, slices, slice_ns = self.p, float(self.engines), self.engine_ns * self.p.request_pages
+        if not p.interrupts:
+            return slices, 0.0, slice_ns
+        count = float(p.coalesce_requests)
+        after_ns = (ceil(count / slices) - 1) * slice_ns
+        if count <= p.ring_requests and after_ns <= p.coalesce_ns:
+            together = max(count, slices)
+        else:
+            after_ns, together = p.coalesce_ns, slices * (1 + p.coalesce_ns // slice_ns)
+        return together, after_ns, together / slices * slice_ns
 
     def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
         """Waiting for the ring; else, once an iteration, for the requests that are under way at its end."""

@@ -84,6 +84,7 @@ class Way:
     streams = 1  # connections, each with a socket's buffers
     turn_pages = 1  # pages that go round a ring together
     polls = False  # whether the thread spins while it waits for the pool
+    preread_ns = 0.0  # the migration thread's work at setup, beside pre-copy's own
 
     def __init__(self, p: Params):
         self.p = p
@@ -171,9 +172,19 @@ class Way:
             met = SOURCE if sprints else (*SOURCE, "link", "destination")
             raw, through = ([ns for name, ns in self.stations(one) if name in met] for one in (other, work))
             share = balance(raw, through, 1 / pool_ns)
+            if not sprints:
+                share = min(share, self.turn_share(work, other))
             if share < 1:
                 work = mix([(share, work), (1 - share, other)])
-        return self.paced(work, share * pool_ns, share)
+        return self.paced(self.settled(work), share * pool_ns, share)
+
+    def turn_share(self, work: Work, other: Work) -> float:
+        """Share of the pages that the pool takes as its turns have it, if others pass it by though it has room."""
+        return 1.0
+
+    def settled(self, work: Work) -> Work:
+        """The work of an average page, once that of source and link is known."""
+        return work
 
     def paced(self, work: Work, pool_ns: float, share: float) -> Flow:
         """The flow of an average page that the pool takes `pool_ns` for; share: of the pages that it takes."""

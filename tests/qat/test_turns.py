@@ -1,0 +1,221 @@
+"""What goes round in turns, page by page beside the laws: threads and who waits for them, rings, a device's packets."""
+
+import numpy as np
+import pytest
+
+from nfvlab.qat.cpu_work import Threads, turn_ns
+from nfvlab.qat.device_work import Qatzip
+from nfvlab.qat.iaa_work import Iaa
+from nfvlab.qat.laws import law
+from nfvlab.qat.params import Params
+from nfvlab.qat.ring_work import Talk
+from nfvlab.units import Gbps, us
+
+# -- threads -------------------------------------------------------------------------------------------------------
+
+
+def handed_out(threads, caller_ns, wake_ns, work_ns, pages=4000):
+    """Time per page: a caller that sleeps while no thread is done, page by page; threads begin at random."""
+    done = [float(ns) for ns in np.random.default_rng(7).uniform(0, 2 * work_ns, threads)]
+    now_ns = 0.0
+    for _ in range(pages):
+        first = int(np.argmin(done))
+        if done[first] > now_ns:
+            now_ns = done[first] + wake_ns
+        now_ns += caller_ns
+        done[first] = now_ns + wake_ns + work_ns
+    return now_ns / pages
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 8])
+@pytest.mark.parametrize("wake_ns", [0.0, 5.0, 30.0])
+@pytest.mark.parametrize("caller_ns", [1.0, 6.0])
+def test_a_sleeping_caller_is_woken_once_a_turn(threads, wake_ns, caller_ns):
+    pool_ns = turn_ns(caller_ns + wake_ns + 21.0, caller_ns, wake_ns, threads)
+    seen_ns = handed_out(threads, caller_ns, wake_ns, 21.0)
+    assert max(pool_ns, caller_ns) == pytest.approx(seen_ns, rel=0.02)
+
+
+def test_the_destinations_threads_are_held_while_their_pages_are_read():
+    """Two threads at the destination, all pages through them: reading, wake-up, inflating and storing, a wake-up."""
+    p = Params(compress_threads_count=64, decompress_threads_count=2)
+    read_ns = p.handoff_cycles * 1e9 / p.cpu_hz
+    turn_ns = read_ns + 2 * p.handoff_ns + 4096e9 / p.inflate_bytes_per_s + p.first_touch_ns
+    flow = Threads(p).flow([(1.0, "calgary")], True)
+    assert (flow.slowest, flow.load_ns) == ("destination", pytest.approx(turn_ns / 2))
+    assert (
+        Threads(p.replace(decompress_threads_count=64)).flow([(1.0, "calgary")], True).load_ns < turn_ns / 8
+    )
+
+
+# -- the ring ------------------------------------------------------------------------------------------------------
+
+
+class Ring:
+    """The talk's loop, page by page: a place is taken by the page that opens a request, and free once it is polled."""
+
+    def __init__(self, p, work, other):
+        self.p, self.work, self.other = p, work, other
+        self.cycle_ns = 1e9 / p.cpu_hz
+        self.slices = [0.0] * (p.devices_count * p.slices_count)
+        self.bits_ns = 1e9 * p.slices_count / p.engine_bits_per_s
+        self.now_ns = self.linked_ns = 0.0
+        self.ready: list[float] = []  # when each request's response is there, in order
+        self.building = 0
+        self.socket_ns = 1e6  # what it holds, as time of the link
+
+    def write(self, page, thread_ns):
+        """Copy a page into the socket, which may have to make room."""
+        self.now_ns += thread_ns
+        self.linked_ns = max(self.linked_ns, self.now_ns) + page.link_ns
+        self.now_ns = max(self.now_ns, self.linked_ns - self.socket_ns)
+
+    def poll(self):
+        """Send the pages of all responses that have come, and of those that come meanwhile."""
+        p = self.p
+        while self.ready and self.ready[0] <= self.now_ns:
+            del self.ready[0]
+            self.now_ns += p.poll_cycles * self.cycle_ns
+            for _ in range(p.request_pages):
+                copied_ns = (p.send_ns - p.nonzero_check_cycles * self.cycle_ns) * self.work.wire_bytes / 4104
+                self.write(self.work, p.put_cycles * self.cycle_ns + copied_ns)
+
+    def page(self):
+        """Come to a page; whether it went as it is."""
+        p = self.p
+        self.poll()
+        if not self.building and len(self.ready) == p.ring_requests:
+            self.write(self.other, self.other.thread_ns)
+            return True
+        self.building += 1
+        self.now_ns += (p.build_cycles + p.cached_cycles) * self.cycle_ns
+        if self.building == p.request_pages:
+            self.building = 0
+            self.now_ns += p.submit_cycles * self.cycle_ns
+            at = int(np.argmin(self.slices))
+            start_ns = max(self.now_ns, self.slices[at])
+            self.slices[at] = start_ns + p.engine_request_ns + p.request_pages * 4096 * 8 * self.bits_ns
+            self.ready.append(self.slices[at] + p.engine_latency_ns)
+        return False
+
+
+BLOCKED = {
+    "one request": {"ring_requests": 1, "engine_latency_ns": 40 * us},
+    "few requests": {"ring_requests": 4, "engine_latency_ns": 40 * us},
+    "few pages": {"ring_requests": 4, "request_pages": 1, "engine_latency_ns": 40 * us},
+    "more than slices": {"ring_requests": 16, "engine_latency_ns": 40 * us},
+    "the talk": {},
+    "many requests": {"ring_requests": 256},
+    "a fast engine": {"ring_requests": 4, "engine_bits_per_s": 1e12, "engine_latency_ns": 20 * us},
+    "a fast link": {"link_bytes_per_s": 100 * Gbps},
+}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_a_ring_beside_a_full_socket_goes_round_in_turns(name):
+    p = Params(link_bytes_per_s=10 * Gbps, first_touch_ns=0.0).replace(**BLOCKED[name])
+    talk = Talk(p)
+    ring = Ring(p, talk.page("calgary", True), talk.other("calgary", True))
+    for _ in range(2000):
+        ring.page()
+    seen = np.mean([ring.page() for _ in range(20_000)])
+    assert 1 - talk.flow([(1.0, "calgary")], True).through_frac == pytest.approx(seen, abs=0.025)
+
+
+def test_what_an_interrupt_holds_back_keeps_the_ring_full():
+    """Coalescing lengthens the time until the first responses are seen, and with it what goes as it is."""
+    p = Params(link_bytes_per_s=10 * Gbps)
+    pages = [(1.0, "calgary")]
+    polled, few, many, late = (
+        1 - Talk(one).flow(pages, True).through_frac
+        for one in (
+            p,
+            p.replace(interrupts=True),
+            p.replace(interrupts=True, coalesce_requests=64),
+            p.replace(interrupts=True, coalesce_requests=64, coalesce_ns=500 * us),
+        )
+    )
+    assert 0 < polled < few < many < late
+
+
+# -- multifd channels and a device ---------------------------------------------------------------------------------
+
+
+def calls(p, page, soft_ns, packets=6000):
+    """Share of QATzip's calls that find an instance, channel by channel: each copies, calls, sends, over and over."""
+    device = Qatzip(p)
+    call_ns = (device.requests_ns + device.packet_wait_ns(device.engine_ns)) * p.packet_pages
+    between_ns = (page.workers_ns - device.requests_ns + p.handoff_ns / p.packet_pages) * p.packet_pages
+    at_ns = list(np.random.default_rng(3).uniform(0, between_ns, p.channels_count))
+    taken: list[float] = []
+    found = 0
+    for _ in range(packets):
+        channel = int(np.argmin(at_ns))
+        now_ns = at_ns[channel]
+        taken = [end_ns for end_ns in taken if end_ns > now_ns]
+        free = len(taken) < p.instances_count
+        found += free
+        if free:
+            taken.append(now_ns + call_ns)
+        at_ns[channel] = now_ns + (call_ns if free else soft_ns * p.packet_pages) + between_ns
+    return found / packets
+
+
+@pytest.mark.parametrize("channels, instances", [(8, 8), (8, 4), (8, 2), (3, 2), (16, 15)])
+def test_software_is_for_calls_that_find_no_instance(channels, instances):
+    p = Params(
+        accelerator="QATzip",
+        channels_count=channels,
+        instances_count=instances,
+        devices_count=16,
+        link_bytes_per_s=1000 * Gbps,
+        sync_each_iteration=False,
+        inflate_engine_bits_per_s=1e13,
+        first_touch_ns=0.0,
+        copy_cycles=100.0,
+    )
+    device = Qatzip(p)
+    flow = device.flow([(1.0, "calgary")], True)
+    seen = calls(p, device.page("calgary", True), 4096e9 / p.zlib_bytes_per_s)
+    assert flow.through_frac == pytest.approx(seen, abs=0.05)
+    assert (flow.through_frac == 1) == (channels == instances)
+
+
+def packet(p, device):
+    """Time of one packet's jobs: submitted one by one, the slices side by side, taken in order."""
+    submit_ns, take_ns = (
+        cycles * 1e9 / p.cpu_hz for cycles in (p.build_cycles + p.submit_cycles, p.poll_cycles)
+    )
+    slices, ready, now_ns = [0.0] * device.engines, [], 0.0
+    for _ in range(p.packet_pages):
+        now_ns += submit_ns
+        at = int(np.argmin(slices))
+        slices[at] = max(slices[at], now_ns) + device.engine_ns
+        ready.append(slices[at] + p.engine_latency_ns)
+    for at_ns in ready:
+        now_ns = max(now_ns, at_ns) + take_ns
+    return now_ns
+
+
+@pytest.mark.parametrize("rate", [1e9, 24e9, 1e11, 1e13])
+@pytest.mark.parametrize("latency_ns", [0.0, 10 * us, 200 * us])
+def test_the_jobs_of_a_packet_overlap(rate, latency_ns):
+    p = Params(accelerator="IAA", engine_bits_per_s=rate, engine_latency_ns=latency_ns)
+    device = Iaa(p)
+    work = device.page("calgary", True)
+    copied_ns = device.copy_ns * law(p, "calgary", p.engine_deflate).least_bytes / 4096
+    taken_ns = (work.workers_ns - copied_ns - device.check_ns * p.workers_check_zero) * p.packet_pages
+    assert taken_ns == pytest.approx(packet(p, device), rel=0.02)
+
+
+def test_the_destinations_queue_overflows_into_software():
+    p = Params(
+        accelerator="IAA", link_bytes_per_s=1000 * Gbps, inflate_engine_bits_per_s=1e9, devices_count=8
+    )
+    slow, fast = (
+        Iaa(one).flow([(1.0, "calgary")], True) for one in (p, p.replace(inflate_engine_bits_per_s=1e12))
+    )
+    device = Iaa(p)
+    alone_ns = device.page("calgary", True).inflate_ns / device.inflaters
+    assert fast.load_ns < slow.load_ns < alone_ns
+    assert slow.work.inflate_ns < fast.work.inflate_ns * 1000
