@@ -6,11 +6,10 @@ compress and 2 decompress threads, level 1, a speed limit that never binds. The 
 a program writes random numbers to areas of RAM, periodically: how large, how often, how random is not said.
 
 What is not said is read from one number each, `given`, and predicts the others: the idle guest's pages and their ratio
-from its bytes; how fast the busy guest writes and how small its pages become from its bytes. No time is given under
-SPEEDS[0]; under SPEEDS[1] a core's deflate is what mt-idle-total has it to be.
+from its bytes; how fast the busy guest writes and how small its pages become from its bytes. No time is given.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -23,26 +22,19 @@ from nfvlab.qat.compress_threads import LENGTH_BYTES, ZLIB_BYTES
 from nfvlab.qat.params import Params
 from nfvlab.qat.published import HOST, OUTPUTS, SIDES, TOLERANCE, rows
 from nfvlab.qat.simulation import migrate, outputs_of
-from nfvlab.units import GiB, KiB, MBps, ms
+from nfvlab.units import GiB, KiB, ms
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 TOTAL_RAM_BYTES = 4211524 * KiB
 WAYS = dict(zip(SIDES, ("none", "CPU threads"), strict=True))
-SPEEDS = ("deflate as recorded elsewhere", "deflate by mt-idle-total")
 WORKING_SETS_BYTES = (
     1 * GiB,
     2 * GiB,
 )  # half a GiB has the bytes only if its pages hardly shrink: a ratio of 0.99
 BUSY_DOWNTIME_NS = dict(zip(SIDES, (337 * ms, 173 * ms), strict=True))  # in the document, not among the rows
 MISSING = {
-    "mt-idle-total": (
-        "The authors' hosts and QEMU take longer to compress, hand over or take in than the recordings' QEMU 7.2. One "
-        "cause is known: until 2018 compress2() allocated and freed zlib's state for each page, which gave memory back "
-        "to the kernel and faulted it in again (Xiao Guangrong, qemu-devel, 'migration: stop allocating and freeing "
-        "memory frequently'). All of the rest put on deflate makes the speed of SPEEDS[1]."
-    ),
     "mt-idle-downtime": (
         "How much was left when the rest fell below the limit at the end of a window: chance, of which one run tells "
         "little; see the range over the runs."
@@ -52,6 +44,7 @@ MISSING = {
         "so that the rest grows little between the last look and the stop."
     ),
 }
+GIVEN = "bytes"  # the scenarios were made with them
 CLOSE = 0.003
 NEVER = 5.0  # logarithm of the excess of a migration that does not end
 
@@ -136,12 +129,6 @@ def idle() -> Params:
     return p.replace(boot_middle_pages=round(pages - others), system_ratio=ratio)
 
 
-def as_fast_as_published(runs: Runs, p: Params) -> Params:
-    """The idle guest on cores whose deflate is as fast as mt-idle-total, with compression, has it to be."""
-    ends = (10 * MBps, 75 * MBps)
-    return runs.solve(lambda speed: p.replace(zlib_bytes_per_s=speed), ends, ("mt-idle-total", "with"), None)
-
-
 def writing(runs: Runs, p: Params, wss_bytes: float) -> Params:
     """The guest that rewrites a working set as fast as its uncompressed bytes say."""
     p = p.replace(wss_bytes=wss_bytes, content="own")
@@ -159,33 +146,24 @@ def shrinking(runs: Runs, p: Params) -> Params:
 def reproduce(
     *, rng: np.random.Generator, n: int, working_sets_bytes: Sequence[float] = WORKING_SETS_BYTES
 ) -> tuple[Figure, ...]:
-    """All rows, by n simulated migrations each: the idle guest and busy ones, under both of SPEEDS."""
+    """All rows, by n simulated migrations each: the idle guest, and busy ones by the size of what they rewrite."""
     runs, guest = Runs(rng, n), idle()
-    speeds = {SPEEDS[0]: guest, SPEEDS[1]: as_fast_as_published(runs, guest)}
-    found: list[Figure] = []
-    busy = {size: writing(runs, guest, size) for size in working_sets_bytes}
-    bytes_given = {("mt-idle-bytes", side) for side in SIDES} | {("mt-busy-bytes", side) for side in SIDES}
-    for speed, p in speeds.items():
-        given = bytes_given | ({("mt-idle-total", "with")} if speed == SPEEDS[1] else set())
-        found += figures_of(runs, p, "idle", speed, given)
-        for size, q in busy.items():
-            case = f"{speed}, {size / GiB:g} GiB rewritten"
-            written = shrinking(runs, q.replace(zlib_bytes_per_s=p.zlib_bytes_per_s))
-            found += figures_of(runs, written, "busy", case, given)
+    found = [*figures_of(runs, guest, "idle", "idle")]
+    for size in working_sets_bytes:
+        written = shrinking(runs, writing(runs, guest, size))
+        found += figures_of(runs, written, "busy", f"{size / GiB:g} GiB rewritten")
     return tuple(found)
 
 
-def figures_of(
-    runs: Runs, p: Params, guest: str, case: str, given: Collection[tuple[str, str]]
-) -> Iterable[Figure]:
-    """Rows mt-`guest`-* by a scenario; `given`: (row, side) that it was made with."""
+def figures_of(runs: Runs, p: Params, guest: str, case: str) -> Iterable[Figure]:
+    """Rows mt-`guest`-* by a scenario."""
     found = {side: runs.outputs(p, side) for side in SIDES}
     for (row, side), published in numbers().items():
         _, kind, quantity = row.split("-")
         if kind == guest:
             values = [one[OUTPUTS[quantity]] for one in found[side]]
             spread = (float(f(values)) for f in (np.median, np.min, np.max))
-            yield Figure(row, side, case, published, *spread, (row, side) in given)
+            yield Figure(row, side, case, published, *spread, quantity == GIVEN)
 
 
 def compare(
