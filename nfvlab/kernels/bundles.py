@@ -1,8 +1,9 @@
-"""A worker walks a bitmap and fills bundles of items; helpers make them smaller, alone or by servers, and send them.
+"""A worker walks a bitmap and fills bundles of items; helpers make them smaller, alone or by a device, and send them.
 
-A bundle goes to a helper that is idle; if none is, the worker waits. A helper works through its bundle, alone or by
-giving it to servers in requests (when their queue is full, it does the work itself), and puts it into the pipe, where
-it may wait for room. Bundles take the link in the order in which they were given out.
+A bundle goes to a helper that is idle; if none is, the worker waits. A helper works through its bundle, alone or by a
+call to the device that all helpers share (`kernels.device`), and puts it into the pipe, where it may wait for room;
+what helpers do is done in the order of its times. A taker unpacks a bundle, alone or by a call to the takers' device,
+in the order in which bundles arrive. Before a walk ends, all bundles are on their way.
 """
 
 import numpy as np
@@ -11,89 +12,156 @@ from nfvlab.kernels.conveyor import (
     HELPED,
     HELPER_CPU,
     NOW,
+    TAKEN,
+    TAKER_CPU,
+    admit,
+    carry,
     drawn,
     first_free,
     first_from,
+    hold,
     others_work,
     send,
     sort_of,
     work,
 )
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.device import UNIT, begin, call, end, request
+from nfvlab.kernels.jit import inlined, jit
 from nfvlab.kernels.pagemap import popcount
 
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work: for a light item, a heavy one, a bundle; time until a helper wakes
 CHECK, QUEUE, HAND, WAKE = 0, 1, 2, 3
-#: cost: a helper's work: for a light item, to look at a heavy one, to copy one, per byte sent, per request, per answer
-HELPER_CHECK, HELPER_LOOK, COPY, PER_BYTE, SUBMIT, POLL = 4, 5, 6, 7, 8, 9
-#: cost: a server's time per request and per item, and that of no server; the work that a server has taken on when full
-REQUEST, ITEM, LATENCY, FULL = 10, 11, 12, 13
-#: cost: the takers' work by kind, their device's time per item, link time of a new item
-TAKE, TAKE_DEVICE, LINK_NEW = 14, 17, 18
+#: cost: a helper's work: for a light item, to look at a heavy one, to copy one, per byte sent
+HELPER_CHECK, HELPER_LOOK, COPY, PER_BYTE = 4, 5, 6, 7
+#: cost: the takers' work by kind, link time of a new item
+TAKE, LINK_NEW = 8, 11
 #: cost: sizes: of a light item, of a whole one, of one not compressed, head of a bundle, of a request, of each item
-LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, REQUEST_HEAD, ITEM_HEAD = 19, 20, 21, 22, 23, 24
+LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, REQUEST_HEAD, ITEM_HEAD = 12, 13, 14, 15, 16, 17
 #: cost: what a heavy item counts (0: its bytes on the wire)
-COUNTED = 25
-COSTS = 26
+COUNTED = 18
+COSTS = 19
 #: option: items of a bundle, the worker tells light items apart, wait for all helpers at the end (NEVER, ALWAYS or
-#: WHEN_EMPTY), servers help, items of a request, least of them for a server, helpers poll for answers without sleeping
-ITEMS, APART, SYNC, SERVED, UNIT, LEAST, POLLS = 0, 1, 2, 3, 4, 5, 6
+#: WHEN_EMPTY), a device helps the helpers, the takers
+ITEMS, APART, SYNC, SERVED, TAKERS_SERVED = 0, 1, 2, 3, 4
 NEVER, ALWAYS, WHEN_EMPTY = 0, 1, 2
-_COUNT, _SIZE, _TAKE, _LINK, _DEVICE, _LOOK, _HEAVY = 0, 1, 2, 3, 4, 5, 6
+#: a bundle: items, bytes, takers' work, link time; the takers' own work to unpack it, how many items of it are smaller;
+#: a helper's work to look at it, and its own to make it smaller; heavy items
+_COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 4, 5, 6, 7, 8
+#: what becomes of it: what its helper does next; queue of its call, items not yet in a request, last answer, answers
+_NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
+_IDLE, _BEGINS, _REQUESTS, _ENDS, _SENDS = 0, 1, 2, 3, 4
+_FIELDS = 14
 
 _ONE = np.uint64(1)
 
 
-@jit
-def _served(clock, rates, start, bundle, own_work, server, cost, option):
-    """The helper gives its bundle to the servers, request by request; returns when all answers are in."""
-    now, last, requests = start, start, 0
-    left = np.int64(bundle[_HEAVY])
-    whole = left
-    while left > 0:
-        items = min(left, option[UNIT])
-        left -= items
-        who = first_free(server)
-        if items < option[LEAST] or server[who] - now > cost[FULL]:
-            needs = own_work * items / whole
-            now = others_work(clock, now, needs, rates)
-            clock[HELPER_CPU] += needs
-            continue
-        now = others_work(clock, now, cost[SUBMIT], rates)
-        busy = cost[REQUEST] + items * cost[ITEM]
-        server[who] = max(server[who], now) + busy
+@inlined
+def _take(clock, taker, rates, arrived, load, takers_device, option, rng):
+    """The first taker that is free takes a bundle; returns when it is done."""
+    who = first_free(taker)
+    spent = load[_TAKE] if option[TAKERS_SERVED] else load[_TAKE] + load[_UNPACK]
+    now = others_work(clock, max(taker[who], arrived), spent, rates)
+    if option[TAKERS_SERVED]:
+        now, cpu = call(takers_device, clock, rates, now, np.int64(load[_SMALL]), load[_UNPACK], rng)
+        spent += cpu
+    taker[who] = now
+    clock[TAKER_CPU] += spent
+    clock[TAKEN] = max(clock[TAKEN], now)
+    return now
+
+
+@inlined
+def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, cost, option, rng):
+    """A helper does what is next with its bundle, at time `now`; returns when it goes on."""
+    spent, line = 0.0, np.int64(load[_LINE])
+    if load[_NEXT] == _BEGINS:
+        line = begin(device, now) if option[SERVED] else -1
+        load[_LINE], load[_LEFT], load[_LAST], load[_ANSWERS] = line, load[_HEAVY], now, 0
+        load[_NEXT] = _REQUESTS
+        if line < 0:
+            spent = load[_OWN]
+            now = others_work(clock, now, spent, rates)
+            clock[HELPED] += 0.0 if option[SERVED] else spent
+            load[_NEXT] = _SENDS
+    elif load[_NEXT] == _REQUESTS and load[_LEFT] > 0:
+        items = min(np.int64(load[_LEFT]), device.option[UNIT])
+        own = load[_OWN] * items / load[_HEAVY]
+        now, spent, busy, answered = request(device, clock, rates, line, now, items, own, rng)
         clock[HELPED] += busy
-        last = max(last, server[who] + cost[LATENCY])
-        requests += 1
-    if option[POLLS] and last > now:
-        clock[HELPER_CPU] += last - now
-    now = others_work(clock, max(now, last), requests * cost[POLL], rates)
-    clock[HELPER_CPU] += requests * (cost[SUBMIT] + cost[POLL])
-    return now, requests
+        load[_LEFT] -= items
+        if answered > 0:
+            load[_LAST] = max(load[_LAST], answered)
+            load[_ANSWERS] += 1
+    elif load[_NEXT] == _REQUESTS:
+        now, spent = end(device, clock, rates, line, now, load[_LAST], load[_ANSWERS])
+        load[_NEXT] = _SENDS
+    else:
+        spent = load[_SIZE] * cost[PER_BYTE]
+        now = admit(pipe, pipe_at, others_work(clock, now, spent, rates), load[_SIZE], rates)
+        arrived = carry(clock, now, load[_SIZE], load[_LINK], rates)
+        hold(
+            pipe, pipe_at, load[_SIZE], _take(clock, taker, rates, arrived, load, takers_device, option, rng)
+        )
+        load[_NEXT] = _IDLE
+    clock[HELPER_CPU] += spent
+    return now
+
+
+@inlined
+def _first(helper, loads, idle):
+    """The first in time of the helpers that are idle, or of those that are not; -1 if there is none."""
+    best = -1
+    for k in range(helper.size):
+        if (loads[k, _NEXT] == _IDLE) == idle and (best < 0 or helper[k] < helper[best]):
+            best = k
+    return best
 
 
 @jit
-def _dispatch(clock, taker, pipe, pipe_at, rates, helper, server, bundle, own_work, cost, option):
-    """Give the bundle to the first idle helper and let it work; returns what the bundle counts."""
-    who = first_free(helper)
+def _advance(
+    until, clock, taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng
+):
+    """Let the helpers do what they do until then, in the order of its times."""
+    who = _first(helper, loads, False)
+    while who >= 0 and helper[who] <= until:
+        helper[who] = _step(
+            clock,
+            taker,
+            pipe,
+            pipe_at,
+            rates,
+            helper[who],
+            loads[who],
+            device,
+            takers_device,
+            cost,
+            option,
+            rng,
+        )
+        who = _first(helper, loads, False)
+
+
+@jit
+def _dispatch(
+    clock, taker, pipe, pipe_at, rates, helper, loads, bundle, device, takers_device, cost, option, rng
+):
+    """Give the bundle to a helper that is idle, or to the first that will be; returns what the bundle counts."""
+    others = (taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng)
+    _advance(clock[NOW], clock, *others)
+    who, busy = _first(helper, loads, True), _first(helper, loads, False)
+    while who < 0 or (busy >= 0 and helper[busy] < helper[who]):
+        _advance(helper[busy], clock, *others)
+        who, busy = _first(helper, loads, True), _first(helper, loads, False)
     clock[NOW] = max(clock[NOW], helper[who])
     work(clock, cost[HAND], rates)
-    alone = bundle[_LOOK] if option[SERVED] else bundle[_LOOK] + own_work
-    now = others_work(clock, clock[NOW] + cost[WAKE], alone, rates)
-    clock[HELPER_CPU] += alone
-    requests = 0
-    if option[SERVED]:
-        now, requests = _served(clock, rates, now, bundle, own_work, server, cost, option)
-    else:
-        clock[HELPED] += own_work
-    size = bundle[_SIZE] + cost[HEAD] + requests * cost[REQUEST_HEAD]
-    copying = size * cost[PER_BYTE]
-    now = others_work(clock, now, copying, rates)
-    clock[HELPER_CPU] += copying
-    take, link, device = bundle[_TAKE], bundle[_LINK], bundle[_DEVICE]
-    helper[who] = send(clock, taker, pipe, pipe_at, now, size, link, take, device, rates)
-    counted = bundle[_HEAVY] * cost[COUNTED] + cost[HEAD] if cost[COUNTED] > 0 else size
+    helper[who] = others_work(clock, clock[NOW] + cost[WAKE], bundle[_LOOK], rates)
+    clock[HELPER_CPU] += bundle[_LOOK]
+    heads = np.ceil(bundle[_HEAVY] / device.option[UNIT]) if option[SERVED] else 0.0
+    bundle[_SIZE] += cost[HEAD] + heads * cost[REQUEST_HEAD]
+    bundle[_NEXT] = _BEGINS
+    loads[who] = bundle
+    counted = bundle[_HEAVY] * cost[COUNTED] + cost[HEAD] if cost[COUNTED] > 0 else bundle[_SIZE]
     bundle[:] = 0.0
     return counted
 
@@ -113,10 +181,11 @@ def walk(
     pipe_at,
     rates,
     helper,
-    server,
+    device,
+    takers_device,
     sizes,
     help_work,
-    take_more,
+    unpack_work,
     bounds,
     cost,
     option,
@@ -124,13 +193,16 @@ def walk(
 ):
     """Send the items of `todo` from item `at` on, circularly, until a limit is passed (see `kernels.pipe.walk`).
 
-    helper, server: float64, when each is done. sizes: float64[3, m]; help_work, take_more: float64[3], a helper's work
-    for an item of each content if no server does it, and a taker's. cost: float64[COSTS], option: int64[7].
+    helper: float64, when each is done. device, takers_device: see `kernels.device`. sizes: float64[3, m]; help_work,
+    unpack_work: float64[3], a helper's and a taker's work for an item of each content if no device does it. cost:
+    float64[COSTS], option: int64[5].
     Returns (counts: int64[4] of light, new, seen and raw items, bytes as they count, next item, items left).
     """
     counts = np.zeros(4, dtype=np.int64)
-    bundle = np.zeros(7)
-    put, item, own_work, lights = 0.0, at, 0.0, 0
+    bundle, loads = np.zeros(_FIELDS), np.zeros((helper.size, _FIELDS))
+    others = (taker, pipe, pipe_at, rates, helper, loads)
+    ways = (device, takers_device, cost, option, rng)
+    put, item, lights = 0.0, at, 0
     while left > 0 and put <= budget and clock[NOW] <= deadline:
         w, word = first_from(todo, item)
         mask = np.uint64(word)
@@ -157,32 +229,31 @@ def walk(
                 work(clock, cost[QUEUE], rates)
                 sort = sort_of(item, bounds)
                 size = drawn(sizes, sort, rng)
-                own_work += help_work[sort]
+                bundle[_OWN] += help_work[sort]
                 if size >= cost[SMALLEST_RAW]:
                     counts[RAW] += 1
                     size = cost[WHOLE]
                 else:
-                    bundle[_TAKE] += take_more[sort]
-                    bundle[_DEVICE] += cost[TAKE_DEVICE]
+                    bundle[_UNPACK] += unpack_work[sort]
+                    bundle[_SMALL] += 1
                 bundle[_SIZE] += size + cost[ITEM_HEAD]
                 bundle[_LOOK] += cost[HELPER_LOOK] + cost[COPY]
                 bundle[_HEAVY] += 1
                 if kind == NEW:
                     bundle[_LINK] += cost[LINK_NEW]
             if bundle[_COUNT] == option[ITEMS]:
-                put += _dispatch(
-                    clock, taker, pipe, pipe_at, rates, helper, server, bundle, own_work, cost, option
-                )
-                own_work = 0.0
+                put += _dispatch(clock, *others, bundle, *ways)
         item += 1
         if lights > 0:
+            _advance(clock[NOW], clock, *others, *ways)
             size = lights * cost[LIGHT_SIZE]
             clock[NOW] = send(
                 clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, lights * cost[TAKE], 0.0, rates
             )
             lights = 0
     if bundle[_COUNT] > 0:
-        put += _dispatch(clock, taker, pipe, pipe_at, rates, helper, server, bundle, own_work, cost, option)
+        put += _dispatch(clock, *others, bundle, *ways)
+    _advance(np.inf, clock, *others, *ways)
     if option[SYNC] == ALWAYS or (option[SYNC] == WHEN_EMPTY and left == 0):
         for k in range(helper.size):
             clock[NOW] = max(clock[NOW], helper[k])

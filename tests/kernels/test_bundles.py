@@ -8,7 +8,7 @@ from conveyor_cases import ITEMS, ground, same, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nfvlab.kernels import bundles
+from nfvlab.kernels import bundles, device
 from nfvlab.kernels.conveyor import BYTES, HELPED, HELPER_CPU, TAKER_CPU, WORK
 
 COSTS = {
@@ -17,18 +17,20 @@ COSTS = {
     "HAND": 2.0,
     "WAKE": 5.0,
     "HELPER_CHECK": 4.0,
-    "SUBMIT": 2.0,
-    "POLL": 1.0,
-    "REQUEST": 3.0,
-    "ITEM": 10.0,
-    "LATENCY": 5.0,
-    "FULL": 1e18,
     "LIGHT_SIZE": 9.0,
     "WHOLE": 300.0,
     "SMALLEST_RAW": 1e18,
     "HEAD": 20.0,
 }
+DEVICE = {"SUBMIT": 2.0, "POLL": 1.0, "REQUEST": 3.0, "ITEM": 10.0, "LATENCY": 5.0}
 HELP = np.array([100.0, 100.0, 100.0])
+
+
+def new_device(*, unit=1, least=0, tries=1, polls=False, servers=1, places=64, instances=0, **costs):
+    cost = np.zeros(device.COSTS)
+    for name, value in (DEVICE | costs).items():
+        cost[getattr(device, name)] = value
+    return device.new_device(servers, places, instances, cost, np.array([unit, least, tries, polls]))
 
 
 def walk(
@@ -37,23 +39,23 @@ def walk(
     items=2,
     apart=True,
     sync=bundles.NEVER,
-    served=False,
-    unit=1,
-    least=0,
-    polls=False,
     helpers=2,
+    by=None,
+    takers_by=None,
+    form=bundles.walk,
     **more,
 ):
-    form = more.pop("form", bundles.walk)
+    """by, takers_by: what `new_device` takes, for helpers and takers that have a device."""
     limits = {name: more.pop(name) for name in ("budget", "deadline") if name in more}
-    help_work, take_more = more.pop("help_work", HELP), more.pop("take_more", HELP)
-    servers = more.pop("servers", 1)
+    help_work, unpack_work = more.pop("help_work", HELP), more.pop("unpack_work", HELP)
     cost = np.zeros(bundles.COSTS)
     for name, value in (COSTS | more).items():
         cost[getattr(bundles, name)] = value
-    option = np.array([items, apart, sync, served, unit, least, polls], dtype=np.int64)
-    stations = (np.zeros(helpers), np.zeros(servers))
-    return walked(form, g, stations, (help_work, take_more, g.bounds, cost, option, g.rng), **limits)
+    option = np.array([items, apart, sync, by is not None, takers_by is not None])
+    g.helper = np.zeros(helpers)
+    g.devices = [new_device(**(given or {})) for given in (by, takers_by)]
+    last = (help_work, unpack_work, g.bounds, cost, option, g.rng)
+    return walked(form, g, (g.helper, *g.devices), last, **limits)
 
 
 def test_a_helper_works_through_its_bundle_while_the_worker_goes_on():
@@ -93,31 +95,87 @@ def test_what_a_bundle_counts_is_not_what_it_sends():
 def test_light_items_go_by_the_worker_or_in_bundles():
     g = ground([0, 1], heavy=[0])
     out = walk(g, apart=True)
-    assert out.counts == [1, 1, 0, 0] and out.put == 9 + 70
+    assert out.counts == [1, 1, 0, 0] and out.put == g.clock[BYTES] == 9 + 70
     g = ground([0, 1], heavy=[0])
     out = walk(g, apart=False)
     assert out.put == 70 and g.clock[HELPER_CPU] == 4 + 100
 
 
-def test_servers_take_a_bundle_in_requests():
+def test_a_device_takes_a_bundle_in_requests():
     g = ground(range(2))
-    walk(g, served=True, sync=bundles.ALWAYS)
+    out = walk(g, by={}, sync=bundles.ALWAYS)
     # the helper begins at 9, submits by 11 and 13; served 11-24 and 24-37, answered at 42, two answers read by 44
-    assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 2 * (2 + 1)
-    assert walk(ground(range(2)), served=True, sync=bundles.ALWAYS).now == 44
-    assert walk(ground(range(2)), served=True, sync=bundles.ALWAYS, unit=2).now == 11 + 23 + 5 + 1
+    assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 2 * (2 + 1) and out.now == 44
+    assert walk(ground(range(2)), by={"unit": 2}, sync=bundles.ALWAYS).now == 11 + 23 + 5 + 1
     g = ground(range(2))
-    walk(g, served=True, polls=True)
+    walk(g, by={"polls": True})
     assert g.clock[HELPER_CPU] == 6 + (42 - 13)
 
 
-def test_what_is_too_small_or_finds_the_queue_full_the_helper_does_itself():
+def test_each_request_has_a_head():
+    assert walk(ground(range(3)), items=3, by={"unit": 2}, REQUEST_HEAD=7.0).put == 20 + 3 * 50 + 2 * 7
+
+
+def test_what_is_too_small_or_finds_no_place_in_the_queue_the_helper_does_itself():
     g = ground(range(2))
-    walk(g, served=True, unit=1, least=2)
+    walk(g, by={"least": 2})
     assert g.clock[HELPED] == 0 and g.clock[HELPER_CPU] == 200
+    # the place is taken at 11 until 24: tried for at 13, at 15 ... 19, and with success at 25
+    for tries, helped, cpu in ((1, 13, 2 + 2 + 100 + 1), (4, 13, 2 + 8 + 100 + 1), (7, 26, 2 + 14 + 2)):
+        g = ground(range(2))
+        walk(g, by={"places": 1, "tries": tries})
+        assert (g.clock[HELPED], g.clock[HELPER_CPU]) == (helped, cpu)
+
+
+def test_helpers_find_the_queue_as_it_is_at_their_time():
+    g = ground(range(7), heavy=[0, 1, 2, 4, 5, 6])
+    walk(g, items=3, by={"places": 1}, CHECK=20.0)
+    # one begins at 10: served 12-25, finds no place at 14, works until 114, served 116-129; the other at 35: served
+    # 37-50, finds no place at 39, works until 139, served 141-154
+    assert g.clock[HELPED] == 4 * 13 and g.clock[HELPER_CPU] == 6 * 2 + 2 * 100 + 4
+
+
+def test_a_helper_without_an_instance_does_its_whole_bundle_itself():
+    cpu = {}
+    for instances in (1, 2):
+        g = ground(range(4))
+        walk(g, by={"instances": instances})
+        cpu[instances] = g.clock[HELPED], g.clock[HELPER_CPU]
+    assert cpu == {1: (26, 6 + 200), 2: (52, 12)}
+    g = ground(range(6))
+    walk(g, items=3, by={"instances": 1})
+    # the first submits at 12, 14 and 16; the second begins at 15
+    assert g.clock[HELPED] == 39 and g.clock[HELPER_CPU] == 9 + 300
+
+
+def test_an_instance_is_given_back_when_all_answers_are_in():
+    g = ground(range(4))
+    walk(g, by={"instances": 1}, helpers=1)
+    assert g.clock[HELPED] == 52 and g.clock[HELPER_CPU] == 12 and g.devices[0].instance[0] < np.inf
+
+
+def test_with_an_instance_a_helper_waits_for_a_place_in_its_queue():
     g = ground(range(2))
-    walk(g, served=True, FULL=5.0)
-    assert g.clock[HELPED] == 13 and g.clock[HELPER_CPU] == 100 + 3
+    out = walk(g, by={"instances": 1, "places": 1}, sync=bundles.ALWAYS)
+    # submitted by 11, served until 24; submitted by 26, served until 39, answered at 44, both answers read by 46
+    assert out.now == 46 and g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 6
+
+
+def test_faults_keep_a_server():
+    g = ground(range(4))
+    walk(g, by={"FAULT": 1000.0, "FAULT_SHARE": 1.0})
+    assert g.clock[HELPED] == 4 * (13 + 1000)
+
+
+def test_takers_have_a_device_of_their_own():
+    g = ground(range(2))
+    walk(g, takers_by={})
+    # in at 209; submitted by 211 and 213, served until 237, answered at 242, both answers read by 244
+    assert g.helper[1] == 0 and g.helper[0] == 209 and g.taker[0] == 244 and g.clock[TAKER_CPU] == 6
+    g = ground(range(4), takers=2)
+    walk(g, takers_by={"instances": 1})
+    # the second is in at 213 and finds no instance
+    assert list(g.taker) == [244, 413] and g.clock[TAKER_CPU] == 6 + 200
 
 
 def test_an_item_that_does_not_shrink_goes_whole():
@@ -128,24 +186,33 @@ def test_an_item_that_does_not_shrink_goes_whole():
 
 def test_a_full_pipe_holds_the_helper():
     g = ground(range(4), capacity=120.0, per_byte=1.0)
-    walk(g, sync=bundles.ALWAYS, take_more=np.zeros(3), HEAD=20.0)
+    walk(g, sync=bundles.ALWAYS, unpack_work=np.zeros(3), HEAD=20.0)
     assert g.clock[BYTES] == 280
     # the first is through at 209 + 120; the second, ready at 213, enters then, and with it its helper goes on
     assert g.taker[0] == 329 + 120 + 40
 
 
+devices = st.none() | st.fixed_dictionaries(
+    {
+        "unit": st.integers(1, 3),
+        "least": st.integers(0, 2),
+        "tries": st.integers(1, 4),
+        "polls": st.booleans(),
+        "servers": st.integers(1, 2),
+        "places": st.sampled_from([1, 3, 64]),
+        "instances": st.integers(0, 2),
+        "FAULT": st.just(40.0),
+        "FAULT_SHARE": st.sampled_from([0.0, 0.3]),
+    }
+)
 scenario = st.fixed_dictionaries(
     {
         "items": st.integers(1, 9),
         "apart": st.booleans(),
         "sync": st.sampled_from([bundles.NEVER, bundles.ALWAYS, bundles.WHEN_EMPTY]),
-        "served": st.booleans(),
-        "unit": st.integers(1, 3),
-        "least": st.integers(0, 2),
-        "polls": st.booleans(),
         "helpers": st.integers(1, 3),
-        "servers": st.integers(1, 2),
-        "FULL": st.sampled_from([20.0, 1e18]),
+        "by": devices,
+        "takers_by": devices,
         "COUNTED": st.sampled_from([0.0, 4096.0]),
         "budget": st.sampled_from([1e18, 2000.0]),
     }
@@ -165,7 +232,10 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
         walk(g, form=form, **options)
         for g, form in zip(grounds, (bundles.walk, bundles.walk.py_func), strict=True)
     ]
-    assert outs[0] == outs[1] and same(*grounds)
+    assert outs[0] == outs[1] and same(*grounds) and np.array_equal(grounds[0].helper, grounds[1].helper)
+    for compiled, plain in zip(*(g.devices for g in grounds), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(compiled, plain, strict=True))
+        assert (compiled.instance < np.inf).all()
     g, out = grounds[0], outs[0]
     assert sum(out.counts[:3]) + out.left == len(todo)
     if not options["COUNTED"]:
@@ -175,35 +245,63 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
 MUTANTS = {
     "the open bundle is forgotten": ("if bundle[_COUNT] > 0:", "if False:"),
     "nobody waits for the helpers": ("clock[NOW] = max(clock[NOW], helper[k])", "pass"),
-    "work is carried over to the next bundle": ("                own_work = 0.0\n", "                pass\n"),
+    "work is carried over to the next bundle": ("bundle[:] = 0.0", "pass"),
     "light items are lost on the wire": ("if lights > 0:", "if False:"),
+    "an instance is never given back": ("device.instance[queue] = now", "pass"),
+    "an instance is given back at once": ("device.instance[which] = np.inf", "pass"),
+    "nobody waits for a place in an instance's queue": ("now = max(now, device.queue[queue, at])", "pass"),
+    "a try costs nothing": ("spent += cost[SUBMIT]", "pass"),
+    "a place is free when its request is begun": (
+        "device.queue[queue, at] = device.server",
+        "now + 0 * device.server",
+    ),
+    "no fault is drawn": ("if cost[FAULT_SHARE] > 0:", "if False:"),
+    "a bundle is done as a whole when it is given out": (
+        "    loads[who] = bundle\n",
+        "    loads[who] = bundle\n    _advance(np.inf, clock, *others)\n",
+    ),
+    "takers do not wait for their device": ("    taker[who] = now\n", "    taker[who] = arrived\n"),
 }
+CASES = (
+    test_a_device_takes_a_bundle_in_requests,
+    test_what_is_too_small_or_finds_no_place_in_the_queue_the_helper_does_itself,
+    test_helpers_find_the_queue_as_it_is_at_their_time,
+    test_a_helper_without_an_instance_does_its_whole_bundle_itself,
+    test_an_instance_is_given_back_when_all_answers_are_in,
+    test_with_an_instance_a_helper_waits_for_a_place_in_its_queue,
+    test_faults_keep_a_server,
+    test_takers_have_a_device_of_their_own,
+    test_a_bundle_may_stay_open_at_the_end_only_to_be_sent_as_it_is,
+    test_to_synchronise_is_to_wait_for_all_and_send_a_head_each,
+    test_light_items_go_by_the_worker_or_in_bundles,
+)
 
 
-def right(form):
-    """Whether a walk does what the cases above say."""
-    three, light, four = ground(range(3)), ground([0, 1], heavy=[0]), ground(range(4))
-    walk(three, form=form)
-    waited = walk(ground(range(2)), form=form, sync=bundles.ALWAYS).now
-    out = walk(light, form=form)
-    walk(four, form=form)
-    return (
-        three.clock[BYTES] == 190
-        and waited == 209
-        and out.put == light.clock[BYTES]
-        and four.clock[HELPED] == 400
+def wrong(old, new):
+    """The plain walk, with a piece of its text or of its device's replaced."""
+    imported = next(
+        line for line in inspect.getsource(bundles).splitlines() if "kernels.device import" in line
     )
-
-
-def test_the_walk_itself_is_right():
-    assert right(bundles.walk.py_func)
+    source = inspect.getsource(device) + inspect.getsource(bundles).replace(imported, "")
+    assert source.count(old) == 1, old
+    space = {}
+    exec(source.replace(old, new).replace("@jit\n", "").replace("@inlined\n", ""), space)
+    return space["walk"]
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_wrong_walk_is_found_out(name):
-    old, new = MUTANTS[name]
-    source = inspect.getsource(bundles.walk.py_func).removeprefix("@jit\n")
-    assert source.count(old) == 1, old
-    space = dict(vars(bundles))
-    exec(source.replace(old, new), space)
-    assert not right(space["walk"])
+def test_a_wrong_walk_is_found_out(name, monkeypatch):
+    monkeypatch.setitem(walk.__kwdefaults__, "form", wrong(*MUTANTS[name]))
+    found = 0
+    for case in CASES:
+        try:
+            case()
+        except (AssertionError, ZeroDivisionError):
+            found += 1
+    assert found
+
+
+def test_the_walk_that_is_made_wrong_is_right_before(monkeypatch):
+    monkeypatch.setitem(walk.__kwdefaults__, "form", wrong("if lights > 0:", "if lights >= 1:"))
+    for case in CASES:
+        case()

@@ -307,6 +307,47 @@ def test_iaa_falls_back_to_software_when_its_queue_is_full():
     assert few["total_time_ns"] < many["total_time_ns"], cpu
 
 
+def cpu_ns(found, end):
+    return found[f"{end}_cpu_frac"] * found["total_time_ns"]
+
+
+def test_qatzip_without_an_instance_is_software_for_a_whole_packet_at_either_end():
+    p = FAST.replace(accelerator="QATzip", channels_count=4, instances_count=4)
+    own, one = out(p), out(p.replace(instances_count=1))
+    busy = [found["engine_busy_frac"] * found["total_time_ns"] * p.slices_count for found in (own, one)]
+    requests = busy[0] / (p.engine_request_ns + 16 * rings.engine_page_ns(p))
+    assert requests >= NONZERO / 16  # each of them by the device
+    assert busy[1] < 0.95 * busy[0]
+    deflated = (busy[0] - busy[1]) / busy[0] * NONZERO
+    deflate_ns = PAGE_BYTES / p.zlib_bytes_per_s * s
+    assert cpu_ns(one, "source") - cpu_ns(own, "source") == pytest.approx(deflated * deflate_ns, rel=0.05)
+    slow = p.replace(inflate_engine_bits_per_s=4e9)  # so that the destination's channels are busy at once
+    ends = [cpu_ns(out(slow.replace(instances_count=count)), "destination") for count in (4, 1)]
+    assert ends[1] > 1.5 * ends[0]
+
+
+def test_the_ring_plays_no_part_in_qatzip_nor_the_instances_in_iaa():
+    p = FAST.replace(accelerator="QATzip", engine_bits_per_s=2e9, channels_count=4)
+    assert out(p) == out(p.replace(ring_requests=1))
+    p = p.replace(accelerator="IAA")
+    assert out(p) == out(p.replace(instances_count=1)) != out(p.replace(ring_requests=1))
+
+
+def test_software_beside_a_device_is_of_level_1():
+    p = FAST.replace(accelerator="QATzip", instances_count=1)
+    assert out(p) == out(p.replace(zlib_level="9"))
+
+
+def test_memory_that_is_not_locked_faults_in_iaa_but_not_in_qatzips_buffers():
+    p = FAST.replace(accelerator="IAA", engine_bits_per_s=2e9, unlocked_frac=0.1, io_fault_ns=100 * us)
+    p = p.replace(ring_requests=4096)
+    locked, loose = out(p), out(p.replace(mlock=False))
+    busy = [found["engine_busy_frac"] * found["total_time_ns"] * p.slices_count for found in (locked, loose)]
+    assert busy[1] - busy[0] == pytest.approx(NONZERO * 0.1 * 100 * us, rel=0.05)
+    p = p.replace(accelerator="QATzip")
+    assert out(p) == out(p.replace(mlock=False))
+
+
 def test_a_zero_mix_leaves_less_to_compress():
     p = SMALL.replace(zero_mix_frac=0.5, zero_check=True)
     assert run(p).totals.normal_pages == pytest.approx(NONZERO - 32768, abs=600)  # 4.7 sigma of a binomial
