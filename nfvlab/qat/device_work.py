@@ -8,7 +8,7 @@ from math import ceil
 from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat.cpu_work import Channels
 from nfvlab.qat.laws import law
-from nfvlab.qat.mva import balance
+from nfvlab.qat.mva import balance, losses
 from nfvlab.qat.params import Params
 from nfvlab.qat.slices import inflate_slice_ns, slice_ns
 from nfvlab.qat.work import Work, mix
@@ -16,7 +16,6 @@ from nfvlab.qat.work import Work, mix
 GZIP_EXT_BYTES = (
     10 + 14 + 8
 )  # QATzip's gzip header with its extra field, and the trailer: one for each buffer
-SOFTWARE = "1"  # both libraries' software compresses at level 1
 
 
 class Device(Channels):
@@ -27,6 +26,7 @@ class Device(Channels):
     """
 
     streamed = False
+    software = "1"  # the codes of what a channel compresses itself, at level 1
 
     def __init__(self, p: Params):
         super().__init__(p)
@@ -52,7 +52,7 @@ class Device(Channels):
 
     def soft(self, content: str, fresh: bool) -> Work:
         """A page that a channel compresses itself."""
-        found = law(self.p, content, SOFTWARE, streamed=self.streamed)
+        found = law(self.p, content, self.software, streamed=self.streamed)
         size, raw = (found.mean_bytes, 0.0) if self.streamed else (found.least_bytes, found.raw_frac)
         work, size = self.compressed(size, raw, fresh)
         work = work._replace(workers_ns=self.soft_ns(content, size), engine_ns=0.0, hold_ns=self.wake_ns)
@@ -90,9 +90,22 @@ class Device(Channels):
             load_hold_ns=work.load_hold_ns - share * hold_ns,
             inflate_ns=0.0,
         )
-        met = [[ns for _, ns in self.stations(one._replace(inflate_ns=0.0))] for one in (soft, work)]
-        taken = balance(*met, 1 / pool_ns)
-        return mix(((taken, work), (1 - taken, soft))) if taken < 1 else work
+        full = self.load_crowded(work)
+        taken = balance(self._but_slices(soft), self._but_slices(full), 1 / pool_ns)
+        if taken == 1:
+            full, taken = work, self.load_found(soft, work)
+        return mix(((taken, full), (1 - taken, soft))) if taken < 1 else work
+
+    def _but_slices(self, work: Work) -> list[float]:
+        return [ns for _, ns in self.stations(work._replace(inflate_ns=0.0))]
+
+    def load_crowded(self, work: Work) -> Work:
+        """As `crowded`, for the destination."""
+        return work
+
+    def load_found(self, soft: Work, work: Work) -> float:
+        """As `turn_share`, for the destination."""
+        return 1.0
 
     def load_pool_ns(self, work: Work) -> float:
         """Time per page of the destination's device; 0 if it is waited for."""
@@ -211,18 +224,50 @@ class Qatzip(Device):
         each = self.cycles_ns(self.p.submit_cycles + self.p.poll_cycles) / self.request_pages
         return each, self.packet_wait_ns(self.load_engine_ns)
 
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer instances than channels."""
+        return self.p.instances_count < self.channels
+
+    def call_ns(self, work: Work) -> float:
+        """Time per page of a call that has an instance."""
+        alone_ns = self.requests_ns + self.packet_wait_ns(self.engine_ns)
+        return work.engine_ns / self.engine_ns * alone_ns
+
+    def load_call_ns(self, work: Work) -> float:
+        """The same at the destination."""
+        return work.inflate_ns / self.load_engine_ns * sum(self.load_device_ns) if work.inflate_ns else 0.0
+
     def pool_ns(self, work: Work) -> float:
         """The device's slices at work, or the calls that have an instance, one after the other."""
-        call_ns = self.requests_ns + self.packet_wait_ns(self.engine_ns)
-        return self._instances_ns(work.engine_ns / self.engines, work.engine_ns / self.engine_ns * call_ns)
+        slices_ns = work.engine_ns / self.engines
+        return max(slices_ns, self.call_ns(work) / self.p.instances_count) if self.few else slices_ns
 
     def load_pool_ns(self, work: Work) -> float:
         """The same at the destination; 0 if there is an instance for every channel."""
-        if self.channels <= self.p.instances_count or not work.inflate_ns:
+        if not self.few:
             return 0.0
-        call_ns = sum(self.load_device_ns) * work.inflate_ns / self.load_engine_ns
-        return self._instances_ns(work.inflate_ns / self.inflaters, call_ns)
+        return max(work.inflate_ns / self.inflaters, self.load_call_ns(work) / self.p.instances_count)
 
-    def _instances_ns(self, slices_ns: float, call_ns: float) -> float:
-        instances = self.p.instances_count
-        return slices_ns if self.channels <= instances else max(slices_ns, call_ns / instances)
+    def crowded(self, work: Work) -> Work:
+        """All instances are taken all the time: a call lasts so many turns of the pool."""
+        more_ns = self.p.instances_count * self.pool_ns(work) - self.call_ns(work)
+        return work._replace(hold_ns=work.hold_ns + more_ns)
+
+    def load_crowded(self, work: Work) -> Work:
+        """The same at the destination."""
+        more_ns = self.p.instances_count * self.load_pool_ns(work) - self.load_call_ns(work)
+        return work._replace(load_hold_ns=work.load_hold_ns + more_ns)
+
+    def turn_share(self, work: Work, other: Work) -> float:
+        """Share of the calls that find an instance, where calls meet by chance."""
+        met = ([ns for _, ns in self.stations(one)] for one in (other, work))
+        elsewhere_ns = other.workers_ns - work.workers_ns + self.call_ns(work)
+        return losses(*met, self.call_ns(work), elsewhere_ns, self.channels, self.p.instances_count)
+
+    def load_found(self, soft: Work, work: Work) -> float:
+        """The same at the destination."""
+        met = (self._but_slices(one) for one in (soft, work))
+        call_ns = self.load_call_ns(work)
+        elsewhere_ns = soft.loaders_ns - work.loaders_ns + call_ns
+        return losses(*met, call_ns, elsewhere_ns, self.channels, self.p.instances_count)

@@ -24,6 +24,11 @@ class Iaa(Device):
     def __init__(self, p: Params):
         super().__init__(p)
         self.engine_ns += faults_ns(p)
+        self.software = p.engine_deflate  # the library's own, of the same job
+        self.submit_ns = self.cycles_ns(p.build_cycles + p.submit_cycles)
+        self.load_submit_ns, self.take_ns = self.cycles_ns(p.submit_cycles), self.cycles_ns(p.poll_cycles)
+        self.wait_ns = self.packet_wait_ns(self.engine_ns, self.submit_ns, self.engines)
+        self.load_wait_ns = self.packet_wait_ns(self.load_engine_ns, self.load_submit_ns, self.inflaters)
 
     def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
         """What a packet waits at the slices for those of other channels, polling.
@@ -33,17 +38,18 @@ class Iaa(Device):
         """
         if not work.engine_ns:
             return 0.0
+        most_ns = max(self.channels * pace_ns - work.workers_ns, 0.0)
         alone_ns = work.engine_ns / self.engines
         busy = (1 - 1 / self.channels) * min(alone_ns / pace_ns, 1.0)
-        return min(alone_ns * busy / (1 - busy) / 2, max(self.channels * pace_ns - work.workers_ns, 0.0))
+        return most_ns if waits else min(alone_ns * busy / (1 - busy) / 2, most_ns)
 
-    def packet_wait_ns(self, engine_ns: float, submit_ns: float, take_ns: float, slices: int) -> float:
+    def packet_wait_ns(self, engine_ns: float, submit_ns: float, slices: int) -> float:
         """Time per page that a channel polls for a packet of its own.
 
         It is through when its last job, submitted after all others, has come and been taken; or when the slices, busy
         since its first job, are; all jobs are submitted and taken one by one.
         """
-        p, pages = self.p, self.p.packet_pages
+        p, pages, take_ns = self.p, self.p.packet_pages, self.take_ns
         last_ns = p.engine_latency_ns + engine_ns + take_ns
         work_ns = pages * (submit_ns + take_ns)
         slices_ns = submit_ns + last_ns + (ceil(pages / slices) - 1) * engine_ns
@@ -51,13 +57,9 @@ class Iaa(Device):
 
     def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
         """A page of its own job; it is sent as it is if it did not shrink."""
-        p = self.p
-        submit_ns = self.cycles_ns(p.build_cycles + p.submit_cycles)
-        take_ns = self.cycles_ns(p.poll_cycles)
-        wait_ns = self.packet_wait_ns(self.engine_ns, submit_ns, take_ns, self.engines)
         cpu_ns, load_hold_ns, inflate_ns = self.loaded()
         work = Work(
-            workers_ns=submit_ns + take_ns + self.copy_ns * size / PAGE_BYTES + wait_ns,
+            workers_ns=self.submit_ns + self.take_ns + self.wait_ns + self.copy_ns * size / PAGE_BYTES,
             engine_ns=self.engine_ns,
             hold_ns=self.wake_ns,
             loaders_ns=self.store_ns(fresh) + cpu_ns,
@@ -72,13 +74,17 @@ class Iaa(Device):
     @property
     def load_device_ns(self) -> tuple[float, float]:
         """CPU time of a job at the destination, and polling for it; nothing is kept without work."""
-        p = self.p
-        submit_ns, take_ns = self.cycles_ns(p.submit_cycles), self.cycles_ns(p.poll_cycles)
-        wait_ns = self.packet_wait_ns(self.load_engine_ns, submit_ns, take_ns, self.inflaters)
-        return submit_ns + take_ns + wait_ns, 0.0
+        return self.load_submit_ns + self.take_ns + self.load_wait_ns, 0.0
+
+    @property
+    def overflows(self) -> bool:
+        """Whether the channels' packets together are more jobs than the queue has places."""
+        return self.channels * self.p.packet_pages > self.p.ring_requests
 
     def other(self, content: str, fresh: bool) -> Work | None:
         """The queue is full: the channel compresses the page itself."""
+        if not self.overflows:
+            return None
         return self.page(content, fresh) if content == "zero" else self.soft(content, fresh)
 
     def pool_ns(self, work: Work) -> float:
@@ -86,10 +92,35 @@ class Iaa(Device):
         return self._queue_ns(work.engine_ns, self.engines)
 
     def load_pool_ns(self, work: Work) -> float:
-        """The same at the destination."""
-        return self._queue_ns(work.inflate_ns, self.inflaters)
+        """The same at the destination; 0 if its queue cannot be full."""
+        return self._queue_ns(work.inflate_ns, self.inflaters) if self.overflows else 0.0
 
     def _queue_ns(self, engine_ns: float, slices: int) -> float:
         if not engine_ns:
             return 0.0
         return max(engine_ns / slices, (engine_ns + self.p.engine_latency_ns) / self.p.ring_requests)
+
+    def crowded(self, work: Work) -> Work:
+        """The queue is always full: a packet's last job waits for all of it."""
+        wait_ns = work.engine_ns / self.engine_ns * self.wait_ns
+        more_ns = self.p.ring_requests * self.pool_ns(work) / self.p.packet_pages - wait_ns
+        return work._replace(workers_ns=work.workers_ns + max(more_ns, 0.0))
+
+    def load_crowded(self, work: Work) -> Work:
+        """The same at the destination."""
+        wait_ns = work.inflate_ns / self.load_engine_ns * self.load_wait_ns
+        more_ns = self.p.ring_requests * self.load_pool_ns(work) / self.p.packet_pages - wait_ns
+        return work._replace(loaders_ns=work.loaders_ns + max(more_ns, 0.0))
+
+    def load_found(self, soft: Work, work: Work) -> float:
+        """Packets come in bursts, and fill the queue faster than the slices empty it.
+
+        From then on every page that the channel inflates itself makes room for as many as the slices take meanwhile.
+        While other channels' packets are there the queue is full at once; else when its places are gone.
+        """
+        p, pool_ns = self.p, self.load_pool_ns(work)
+        busy = min(pool_ns / max(ns for _, ns in self.stations(work)), 1.0) * (1 - 1 / self.channels)
+        filling = max(1 - self.load_submit_ns / pool_ns, 0.0)  # places gone a job
+        late = max(1 - p.ring_requests / (p.packet_pages * filling), 0.0) if filling else 0.0
+        full = 1 / (1 + (soft.loaders_ns - work.loaders_ns + self.load_device_ns[0]) / pool_ns)
+        return 1 - full * (busy + (1 - busy) * late)

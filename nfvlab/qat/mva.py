@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+NEGLIGIBLE, BISECTIONS = 1e-5, 16
 SATURATED = 1e-10  # what is left to the bottleneck's rate when more customers are not worth following
 
 
@@ -127,3 +128,48 @@ def balance(raw_ns: Sequence[float], through_ns: Sequence[float], pool_per_ns: f
             return 1.0
         share = max(share, pool_per_ns * raw / left)
     return share
+
+
+def engset(call_ns: float, between_ns: float, sources: float, servers: int) -> float:
+    """Share of the calls that find all servers taken, of sources that call again `between_ns` after a call's end.
+
+    Engset's loss formula, for calls of any length: what a caller sees is the state of the other sources. `sources` may
+    be the mean of a number that varies slowly.
+    """
+    if servers >= sources or call_ns <= 0:
+        return 0.0
+    if between_ns <= 0:
+        return 1 - servers / sources
+    load = call_ns / between_ns
+    term = total = 1.0
+    for taken in range(1, servers + 1):
+        term *= max(sources - taken, 0.0) / taken * load
+        total += term
+    return term / total
+
+
+def losses(
+    lost_ns: Sequence[float],
+    through_ns: Sequence[float],
+    call_ns: float,
+    lost_call_ns: float,
+    sources: int,
+    servers: int,
+) -> float:
+    """Share of the pages that servers take, which have room on the average: a call that finds all taken goes elsewhere.
+
+    As in `balance`, station k takes lost_ns[k] or through_ns[k] a page. A source that is elsewhere, for lost_call_ns a
+    page, does not call meanwhile: the more are, the fewer are lost. Bisected.
+    """
+
+    def found_lost(lost: float) -> float:
+        pace_ns = max(lost * other + (1 - lost) * own for other, own in zip(lost_ns, through_ns, strict=True))
+        calling = sources - lost * lost_call_ns / pace_ns
+        between_ns = calling * pace_ns / max(1 - lost, SATURATED) - call_ns
+        return engset(call_ns, max(between_ns, 0.0), calling, servers)
+
+    low, high = 0.0, found_lost(0.0)
+    for _ in range(BISECTIONS if high > NEGLIGIBLE else 0):
+        middle = (low + high) / 2
+        low, high = (middle, high) if found_lost(middle) > middle else (low, middle)
+    return 1 - (low + high) / 2

@@ -170,16 +170,23 @@ class Way:
         if others and all(one is not None for _, one in others):
             other = mix(others)
             met = SOURCE if sprints else (*SOURCE, "link", "destination")
-            raw, through = ([ns for name, ns in self.stations(one) if name in met] for one in (other, work))
+            full = self.crowded(work)
+            raw, through = ([ns for name, ns in self.stations(one) if name in met] for one in (other, full))
             share = balance(raw, through, 1 / pool_ns)
+            if share < 1:
+                work = full
             if not sprints:
                 share = min(share, self.turn_share(work, other))
             if share < 1:
                 work = mix([(share, work), (1 - share, other)])
         return self.paced(self.settled(work), share * pool_ns, share)
 
+    def crowded(self, work: Work) -> Work:
+        """The work of a page where the pool is always full: what waits in it waits longer."""
+        return work
+
     def turn_share(self, work: Work, other: Work) -> float:
-        """Share of the pages that the pool takes as its turns have it, if others pass it by though it has room."""
+        """Share of the pages that the pool takes as its turns or chance have it, though it has room on the average."""
         return 1.0
 
     def settled(self, work: Work) -> Work:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfvlab.qat import mva as module
-from nfvlab.qat.mva import Station, balance, bounds, machine_repair, mva
+from nfvlab.qat.mva import Station, balance, bounds, engset, losses, machine_repair, mva
 
 TIMES = st.floats(0.1, 100.0)
 
@@ -174,3 +174,29 @@ def test_the_balance_is_the_first_share_that_the_pool_takes(pairs, pool_ns):
 
 def test_a_pool_without_limit_takes_all():
     assert balance([1.0], [2.0], inf) == 1.0
+
+
+def test_engset_by_hand():
+    """Two sources, one server: the other source is in a call for call / (call + between) of its free time's end."""
+    assert engset(1.0, 3.0, 2, 1) == pytest.approx(0.25)
+    assert engset(1.0, 3.0, 2, 2) == 0
+    assert engset(5.0, 0.0, 8, 2) == pytest.approx(0.75)
+
+
+def test_engset_is_erlangs_loss_of_very_many_sources():
+    """Erlang B by its recursion, 1/B(n) = 1 + n / load / B(n - 1)."""
+    load, servers, inverse = 3.0, 5, 1.0
+    for n in range(1, servers + 1):
+        inverse = 1 + n / load * inverse
+    many = 1_000_000
+    assert engset(1.0, many / load, many, servers) == pytest.approx(1 / inverse, rel=1e-4)
+
+
+@given(st.floats(0.1, 50), st.floats(0.1, 50), st.integers(2, 12), st.integers(1, 12))
+def test_losses_are_a_fixed_point(call_ns, through_ns, sources, servers):
+    lost_ns, elsewhere_ns = [through_ns * 4], call_ns * 20
+    found = losses(lost_ns, [through_ns], call_ns, elsewhere_ns, sources, servers)
+    assert 0 <= found <= 1
+    if servers >= sources:
+        assert found == 1
+    assert found >= losses(lost_ns, [through_ns], call_ns, elsewhere_ns, sources, max(servers - 1, 0)) - 1e-4
