@@ -86,6 +86,7 @@ FEATURES: tuple[Feature, ...] = (
         "QAT-compressed live migration",
         "When does compressing the migration stream in hardware beat sending it plain?",
         "07_qat.ipynb",
+        built=True,
     ),
 )
 

@@ -114,6 +114,43 @@ TERMS: dict[str, tuple[Term, ...]] = {
             "init_on_alloc", "the guest kernel zeroes what it allocates, hinted blocks too", "init_on_alloc"
         ),
     ),
+    "compressed migration": (
+        Term("DEFLATE level", "how hard the compressor searches: 1 is fast, 9 is small", "zlib_level"),
+        Term(
+            "fixed, dynamic codes",
+            "Huffman codes as the standard has them, or made for each block: smaller, and slower to make",
+            "engine_deflate",
+        ),
+        Term("compression ratio", "compressed over original size: less is better", "own_ratio"),
+        Term(
+            "engine, slice", "the device's compressor, and its parts that work side by side", "slices_count"
+        ),
+        Term("request", "what the engine is given at once: one or several pages", "request_pages"),
+        Term("request ring", "holds requests and their responses: so many are in flight", "ring_requests"),
+        Term(
+            "sent raw", "a page that goes as it is, since the ring was full or it did not shrink", "raw_frac"
+        ),
+        Term("pagemap", "/proc/self/pagemap, where a process reads its physical addresses", "pagemap_cycles"),
+        Term("mlock", "keeps pages in memory, so that a device finds them there", "mlock"),
+        Term("compress thread", "QEMU's way of 2015: a thread a page, zlib", "compress_threads_count"),
+        Term(
+            "multifd channel",
+            "a thread with a socket of its own, a packet of pages at a time",
+            "channels_count",
+        ),
+        Term("QATzip, IAA", "accelerators of today's QEMU, used by multifd channels", "accelerator"),
+        Term("XBZRLE", "sends the difference from the version of a page that was sent before", "delta_bytes"),
+        Term(
+            "bottleneck law",
+            "pages a second are at most one over the slowest station's time a page",
+            "nfvlab.qat.mva:bounds",
+        ),
+        Term(
+            "mean-value analysis",
+            "rates and queues of a closed network, from those of one customer less",
+            "nfvlab.qat.mva:mva",
+        ),
+    ),
     "forwarding": (
         Term(
             "line rate",

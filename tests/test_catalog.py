@@ -1,5 +1,6 @@
 import importlib.util
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -40,8 +41,9 @@ def test_a_built_feature_loads(feature):
     assert feature.load().__name__ == f"nfvlab.{feature.name}"
 
 
-@pytest.mark.parametrize("feature", [f for f in FEATURES if not f.built], ids=lambda feature: feature.name)
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
 def test_a_feature_to_come_says_so(feature):
+    feature = replace(feature, built=False)
     with pytest.raises(NotBuiltError, match=rf"nfvlab\.{feature.name}.*not built yet.*freepages"):
         feature.load()
 

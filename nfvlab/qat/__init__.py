@@ -33,4 +33,13 @@ from nfvlab.qat.params import OUTPUTS, WAYS, Params
 from nfvlab.qat.scenarios import SCENARIOS
 from nfvlab.qat.simulation import Samples, simulate
 
-__all__ = ["OUTPUTS", "SCENARIOS", "WAYS", "Params", "Samples", "Theory", "analyze", "simulate"]
+__all__ = ["OUTPUTS", "SCENARIOS", "WAYS", "Params", "Samples", "Theory", "analyze", "figure", "simulate"]
+
+
+def __getattr__(name: str):
+    """`figure` on first use, so that importing the feature imports no matplotlib."""
+    if name == "figure":
+        from nfvlab.qat.figures import figure
+
+        return figure
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,7 +79,7 @@ class Figure:
             "output": self.output,
             "published": human(self.output, self.published),
             "theory": human(self.output, self.computed),
-            "error": human("error_frac", self.error_frac),
+            "error": "" if self.given else human("error_frac", self.error_frac),
             "within 15 %": "given" if self.given else "yes" if self.ok else "no",
         }
 

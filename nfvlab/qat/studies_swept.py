@@ -1,4 +1,4 @@
-"""One knob turned, theory beside simulated runs; rules of counting; skipping free pages; which effects are missing."""
+"""One knob turned, theory beside simulated runs; rules of counting; skipping free pages; effects that are missing."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nfvlab import units
+from nfvlab.glossary import Table
 from nfvlab.qat.analytic import analyze
-from nfvlab.qat.figures_live import change, shown
+from nfvlab.qat.figures import change, shown
 from nfvlab.qat.params import WAYS, Params
 from nfvlab.qat.simulation import migrate, outputs_of
 from nfvlab.qat.talk import NONE, QAT
@@ -109,13 +110,11 @@ def combined(guests: Mapping[str, Params], *, seed: int) -> "DataFrame":
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["guest", "what is done"])
 
 
-def misses(figures: Iterable[Any]) -> "DataFrame":
+def misses(figures: Iterable[Any]) -> Table:
     """What the published comparisons miss, and which effect is not in the model: a row a reason.
 
     figures: of `talk`, `published`, `multi_thread` or `qatzip`, each with `ok` and `missing`.
     """
-    import pandas as pd
-
     found: dict[str, list[str]] = {}
     for figure in figures:
         if not figure.ok:
@@ -123,4 +122,4 @@ def misses(figures: Iterable[Any]) -> "DataFrame":
             names = found.setdefault(figure.missing, [])
             names += [name] if name not in names else []
     rows = [{"missed": ", ".join(names), "what is not in the model": why} for why, names in found.items()]
-    return pd.DataFrame(rows, columns=["missed", "what is not in the model"]).set_index("missed")
+    return Table("Missed", rows or [{"missed": "nothing", "what is not in the model": ""}])

@@ -6,7 +6,7 @@ import pytest
 from nfvlab import figures as house
 from nfvlab import units
 from nfvlab.qat import (
-    figures_live,
+    figures,
     figures_map,
     figures_over_time,
     figures_steps,
@@ -45,7 +45,7 @@ def test_scenarios_survive_json_and_differ():
 def test_the_live_picture_draws_every_scenario(name):
     p = SCENARIOS[name]
     theory = analyze(p)
-    picture = figures_live.Live(p)
+    picture = figures.Live(p)
     assert picture.draw(p, theory).startswith(b"\x89PNG")
     for bar, value in zip(picture.bars[1][2], theory.wire_bytes, strict=True):
         assert bar.get_width() == (value if np.isfinite(value) else 0)
@@ -53,7 +53,7 @@ def test_the_live_picture_draws_every_scenario(name):
 
 
 def test_dots_are_the_simulated_means(samples):
-    picture = figures_live.Live(SMALL)
+    picture = figures.Live(SMALL)
     picture.draw(SMALL, analyze(SMALL), samples)
     seen = samples.estimate()
     assert list(picture.totals.get_xdata()) == [seen[f"total_time_ns[{k}]"].value for k in range(3)]
@@ -62,7 +62,7 @@ def test_dots_are_the_simulated_means(samples):
 
 
 def test_bars_that_move_redraw_nothing_else():
-    picture = figures_live.Live(SMALL)
+    picture = figures.Live(SMALL)
     picture.draw(SMALL, analyze(SMALL))
     drawn = picture.canvas.full_draws
     near = SMALL.replace(engine_bits_per_s=1.01 * SMALL.engine_bits_per_s)
@@ -73,13 +73,13 @@ def test_bars_that_move_redraw_nothing_else():
 def test_a_migration_that_does_not_complete_is_said_to():
     theory = analyze(HOPELESS)
     assert theory.converged_frac == (0.0, 0.0, 0.0)
-    drawn = figures_live.figure(HOPELESS, theory)
+    drawn = figures.figure(HOPELESS, theory)
     assert "does not complete" in drawn.alt and "nan" not in drawn.alt and "undefined" not in drawn.alt
 
 
 def test_the_headline_compares_with_no_compression(samples):
     theory = analyze(SMALL)
-    tile = figures_live.Live(SMALL).headline(SMALL, theory, samples)["On the wire, QAT"]
+    tile = figures.Live(SMALL).headline(SMALL, theory, samples)["On the wire, QAT"]
     saved = 100 * (theory.wire_bytes[2] / theory.wire_bytes[0] - 1)
     none = units.human("wire_bytes", theory.wire_bytes[0])
     assert f"none {none}: {saved:+.0f} %" in tile
@@ -90,8 +90,8 @@ def test_the_headline_compares_with_no_compression(samples):
 @pytest.mark.parametrize("method", ("threads zlib", "multifd zstd", "xbzrle"))
 def test_what_is_left_out_of_the_panel_changes_nothing(accelerator, method):
     p = SMALL.replace(accelerator=accelerator, cpu_method=method, mlock=False, zero_mix_frac=0.2)
-    picture, outputs = figures_live.Live(p), figures_live.TILES
-    names = [*figures_live.ACCELERATORS, *figures_live.CPU_METHODS, "channels_count", "packet_pages"]
+    picture, outputs = figures.Live(p), figures.TILES
+    names = [*figures.ACCELERATORS, *figures.CPU_METHODS, "channels_count", "packet_pages"]
     left_out = [name for name in names if not picture.relevant(p, name)]
     before = analyze(p)
     for name in left_out:

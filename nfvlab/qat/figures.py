@@ -151,6 +151,8 @@ class Live(house.Picture):
             return channels
         if path in CPU_METHODS:
             return p.cpu_method in CPU_METHODS[path]
+        if path in ("own_ratio", "own_cv_frac"):
+            return "own" in (p.content, p.written_content)
         return p.accelerator in ACCELERATORS.get(path, (p.accelerator,))
 
 
