@@ -5,6 +5,8 @@ bytes on the wire need not be those that QEMU counts. Limiter, bandwidth estimat
 compare it with 4096 bytes for every page that is left.
 """
 
+from copy import copy
+
 from nfvlab.precopy.dirtying import Classes
 from nfvlab.precopy.fluid import Fluid, fluid
 from nfvlab.precopy.params import PAGE_BYTES
@@ -120,6 +122,9 @@ class PacedRounds(Rounds):
         self.xbzrle = isinstance(way, Xbzrle)
         self.cached = 0.0  # pages with a version in a cache without end
         self.working = max(p.wss_bytes // PAGE_BYTES + self.fresh_background(), 1.0)
+        self.first = {
+            region.name: self._first_run(region) for region in self.fresh
+        }  # as long as nothing is sent
 
     def fresh_background(self) -> float:
         """Pages that the guest's kernel writes to."""
@@ -134,14 +139,13 @@ class PacedRounds(Rounds):
         return [*map(self._fresh_run, self.fresh), self._again_run()]
 
     def _fresh_run(self, region: Region) -> Run:
+        like = self.first[region.name]
+        return Run(region.pages, like.kind, like.nonzero_frac)
+
+    def _first_run(self, region: Region) -> Run:
         share = region.nonzero / region.pages
-        known = round(share, 12)
-        parts = tuple(
-            (part, content)
-            for part, content in ((known, self.content(region.name)), (1 - known, "zero"))
-            if part > 0
-        )
-        return self.sender.paced(region.pages, share, parts, True)
+        pairs = ((share, self.content(region.name)), (1 - share, "zero"))
+        return self.sender.paced(region.pages, share, tuple(pair for pair in pairs if pair[0] > 0), True)
 
     def _again_run(self) -> Run:
         kernel = self._kernel_frac()
@@ -198,5 +202,9 @@ def follow(p: Params, way: Way) -> tuple[Fluid, PacedSender]:
 
 def _with_sockets(p: Params, streams: int) -> Params:
     """The scenario with the buffers of all connections together, as far as its domain allows."""
-    most = p.specs()["socket_bytes"].domain[1]
-    return p.replace(socket_bytes=min(p.socket_bytes * streams, most)) if streams > 1 else p
+    if streams == 1:
+        return p
+    changed = copy(p)  # no rule binds the buffers: to check all others again would take as long as a way
+    size = min(p.socket_bytes * streams, p._specs["socket_bytes"].domain[1])
+    object.__setattr__(changed, "socket_bytes", size)
+    return changed

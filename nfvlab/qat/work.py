@@ -6,6 +6,7 @@ pages that would have to wait for it either wait, or go another way, in a share 
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
@@ -52,11 +53,13 @@ class Work(NamedTuple):
 
 def mix(parts: Iterable[tuple[float, Work]]) -> Work:
     """The average page of (share, page) pairs."""
-    total = [0.0] * len(Work._fields)
-    for share, work in parts:
-        if share:
-            total = [have + share * more for have, more in zip(total, work, strict=True)]
-    return Work(*total)
+    (share, work), *others = [pair for pair in parts if pair[0]]
+    if share == 1:
+        return work
+    total = [share * each for each in work]
+    for share, work in others:
+        total = [have + share * more for have, more in zip(total, work, strict=True)]
+    return Work._make(total)
 
 
 class Flow(NamedTuple):
@@ -88,6 +91,7 @@ class Way:
 
     def __init__(self, p: Params):
         self.p = p
+        self.page, self.other = cache(self.page), cache(self.other)  # pages of many runs are alike
         self.byte_ns = 1e9 / (p.link_bytes_per_s * p.link_share_frac)
         self.check_ns = min(p.nonzero_check_cycles * 1e9 / p.cpu_hz, p.send_ns)
         self.copy_ns = p.send_ns - self.check_ns
