@@ -11,7 +11,10 @@ import numpy as np
 from nfvlab.kernels.conveyor import (
     HELPED,
     HELPER_CPU,
+    LIGHT,
+    NEW,
     NOW,
+    RAW,
     TAKEN,
     TAKER_CPU,
     admit,
@@ -23,13 +26,12 @@ from nfvlab.kernels.conveyor import (
     others_work,
     send,
     sort_of,
+    take_item,
     work,
 )
 from nfvlab.kernels.device import UNIT, begin, call, end, request
 from nfvlab.kernels.jit import inlined, jit
-from nfvlab.kernels.pagemap import popcount
 
-LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work: for a light item, a heavy one, a bundle; time until a helper wakes
 CHECK, QUEUE, HAND, WAKE = 0, 1, 2, 3
 #: cost: a helper's work: for a light item, to look at a heavy one, to copy one, per byte sent
@@ -52,8 +54,6 @@ _COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 
 _NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
 _IDLE, _BEGINS, _REQUESTS, _ENDS, _SENDS = 0, 1, 2, 3, 4
 _FIELDS = 14
-
-_ONE = np.uint64(1)
 
 
 @inlined
@@ -120,26 +120,19 @@ def _first(helper, loads, idle):
 
 @jit
 def _advance(
-    until, clock, taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng
+    until, wait, clock, taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng
 ):
-    """Let the helpers do what they do until then, in the order of its times."""
-    who = _first(helper, loads, False)
-    while who >= 0 and helper[who] <= until:
-        helper[who] = _step(
-            clock,
-            taker,
-            pipe,
-            pipe_at,
-            rates,
-            helper[who],
-            loads[who],
-            device,
-            takers_device,
-            cost,
-            option,
-            rng,
-        )
+    """Let the helpers do what they do until then in the order of its times, and go on until one is idle if asked to."""
+    ways = (device, takers_device, cost, option, rng)
+    while True:
         who = _first(helper, loads, False)
+        if who < 0:
+            return
+        if helper[who] > until:
+            idle = _first(helper, loads, True) if wait else -1
+            if not wait or (idle >= 0 and helper[idle] <= helper[who]):
+                return
+        helper[who] = _step(clock, taker, pipe, pipe_at, rates, helper[who], loads[who], *ways)
 
 
 @jit
@@ -148,11 +141,8 @@ def _dispatch(
 ):
     """Give the bundle to a helper that is idle, or to the first that will be; returns what the bundle counts."""
     others = (taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng)
-    _advance(clock[NOW], clock, *others)
-    who, busy = _first(helper, loads, True), _first(helper, loads, False)
-    while who < 0 or (busy >= 0 and helper[busy] < helper[who]):
-        _advance(helper[busy], clock, *others)
-        who, busy = _first(helper, loads, True), _first(helper, loads, False)
+    _advance(clock[NOW], True, clock, *others)
+    who = _first(helper, loads, True)
     clock[NOW] = max(clock[NOW], helper[who])
     work(clock, cost[HAND], rates)
     helper[who] = others_work(clock, clock[NOW] + cost[WAKE], bundle[_LOOK], rates)
@@ -206,14 +196,10 @@ def walk(
     while left > 0 and put <= budget and clock[NOW] <= deadline:
         w, word = first_from(todo, item)
         mask = np.uint64(word)
-        item = w << 6
         while mask and put <= budget:
-            bit = mask & ~(mask - _ONE)
-            mask &= ~bit
-            item = (w << 6) + popcount(bit - _ONE)
-            todo[w] &= ~bit
+            rest, item, kind = take_item(todo, heavy, seen, w, mask)
+            mask = np.uint64(rest)
             left -= 1
-            kind = LIGHT if (heavy[w] & bit) == 0 else AGAIN if seen[w] & bit else NEW
             counts[kind] += 1
             if kind == LIGHT and option[APART]:
                 work(clock, cost[CHECK], rates)
@@ -225,7 +211,6 @@ def walk(
             if kind == LIGHT:
                 bundle[_LOOK] += cost[HELPER_CHECK]
             else:
-                seen[w] |= bit
                 work(clock, cost[QUEUE], rates)
                 sort = sort_of(item, bounds)
                 size = drawn(sizes, sort, rng)
@@ -245,7 +230,7 @@ def walk(
                 put += _dispatch(clock, *others, bundle, *ways)
         item += 1
         if lights > 0:
-            _advance(clock[NOW], clock, *others, *ways)
+            _advance(clock[NOW], False, clock, *others, *ways)
             size = lights * cost[LIGHT_SIZE]
             clock[NOW] = send(
                 clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, lights * cost[TAKE], 0.0, rates
@@ -253,7 +238,7 @@ def walk(
             lights = 0
     if bundle[_COUNT] > 0:
         put += _dispatch(clock, *others, bundle, *ways)
-    _advance(np.inf, clock, *others, *ways)
+    _advance(np.inf, False, clock, *others, *ways)
     if option[SYNC] == ALWAYS or (option[SYNC] == WHEN_EMPTY and left == 0):
         for k in range(helper.size):
             clock[NOW] = max(clock[NOW], helper[k])

@@ -1,5 +1,7 @@
 """A bounded pipe: entries wait for room in it, a link carries them one by one, and several takers share them out.
 
+Also here is how those who fill it walk a bitmap of items: `first_from`, then `take_item` until the word is done.
+
 State, all in one unit of time (ns):
 clock : float64[12], see the names of its items below
 taker : float64[takers], when each taker is done with all it was given; an entry goes to the first that is free
@@ -15,14 +17,19 @@ With shared processors no work ends before all work given out so far could be do
 
 import numpy as np
 
-from nfvlab.kernels.jit import jit
+from nfvlab.kernels.jit import inlined, jit
+from nfvlab.kernels.pagemap import popcount
 
 #: clock: the sender's time, when the link, the last taker, the shared processors and the takers' device are done
 NOW, LINK, TAKEN, SHARED, DEVICE = 0, 1, 2, 3, 4
 #: clock, sums: time the link sent, the sender's work and idle polls, the helpers' time and CPU, the takers' CPU, bytes
 LINK_BUSY, WORK, SPIN, HELPED, HELPER_CPU, TAKER_CPU, BYTES = 5, 6, 7, 8, 9, 10, 11
 PER_BYTE, CAPACITY, PROCESSORS = 0, 1, 2
+#: kinds of items: light, heavy and met for the first time, heavy and met again; raw: those of them sent as they are
+LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 ENTRIES = 1 << 14
+
+_ONE = np.uint64(1)
 
 
 def new_pipe():
@@ -30,7 +37,7 @@ def new_pipe():
     return np.zeros((2, ENTRIES)), np.zeros(3, dtype=np.int64)
 
 
-@jit
+@inlined
 def work(clock, duration, rates):
     """The sender works."""
     clock[WORK] += duration
@@ -41,7 +48,7 @@ def work(clock, duration, rates):
         clock[NOW] += duration
 
 
-@jit
+@inlined
 def others_work(clock, start, duration, rates):
     """Another thread works from `start` on; returns when it is done."""
     end = start + duration
@@ -51,7 +58,7 @@ def others_work(clock, start, duration, rates):
     return end
 
 
-@jit
+@inlined
 def first_free(times):
     """The index of the earliest of these times."""
     best = 0
@@ -61,7 +68,7 @@ def first_free(times):
     return best
 
 
-@jit
+@inlined
 def idle(times, now):
     """The index of the first that is done by now; -1 if none is."""
     for k in range(times.size):
@@ -70,7 +77,7 @@ def idle(times, now):
     return -1
 
 
-@jit
+@inlined
 def admit(pipe, pipe_at, at, size, rates):
     """When there is room for `size` bytes in the pipe, from time `at` on."""
     while pipe_at[1] > 0 and (pipe_at[2] + size > rates[CAPACITY] or pipe_at[1] == pipe.shape[1]):
@@ -82,7 +89,7 @@ def admit(pipe, pipe_at, at, size, rates):
     return at
 
 
-@jit
+@inlined
 def carry(clock, at, size, link_extra, rates):
     """Give the link `size` bytes at time `at`; returns when they have arrived."""
     carried = size * rates[PER_BYTE] + link_extra
@@ -92,7 +99,7 @@ def carry(clock, at, size, link_extra, rates):
     return clock[LINK]
 
 
-@jit
+@inlined
 def hold(pipe, pipe_at, size, until):
     """The pipe holds an entry of `size` bytes until it is taken."""
     tail = (pipe_at[0] + pipe_at[1]) % pipe.shape[1]
@@ -123,7 +130,7 @@ def send(clock, taker, pipe, pipe_at, at, size, link_extra, take, device, rates)
     return at
 
 
-@jit
+@inlined
 def sort_of(item, bounds):
     """The kind of content of an item: 2 in bounds[2]..bounds[3]-1, else 1 in bounds[0]..bounds[1]-1, else 0."""
     if bounds[2] <= item < bounds[3]:
@@ -131,13 +138,13 @@ def sort_of(item, bounds):
     return 1 if bounds[0] <= item < bounds[1] else 0
 
 
-@jit
+@inlined
 def drawn(sizes, sort, rng):
     """One of the sizes of a kind of content, all equally likely."""
     return sizes[sort, min(np.int64(rng.random() * sizes.shape[1]), sizes.shape[1] - 1)]
 
 
-@jit
+@inlined
 def first_from(todo, at):
     """(the first word, round and round from bit `at`, with a bit to do; what it holds without what lies before)."""
     w, first = (at >> 6) % todo.size, at & 63
@@ -146,3 +153,22 @@ def first_from(todo, at):
         w = w + 1 if w + 1 < todo.size else 0
         mask = todo[w]
     return w, mask
+
+
+@inlined
+def meet(seen, item):
+    """The kind of a heavy item, which has been seen from now on."""
+    bit = _ONE << np.uint64(item & 63)
+    if seen[item >> 6] & bit:
+        return AGAIN
+    seen[item >> 6] |= bit
+    return NEW
+
+
+@inlined
+def take_item(todo, heavy, seen, w, mask):
+    """Take the first item of `mask` out of word `w` of `todo`: (what is left of the mask, item, kind)."""
+    bit = mask & ~(mask - _ONE)
+    todo[w] &= ~bit
+    item = (w << 6) + popcount(bit - _ONE)
+    return mask & ~bit, item, meet(seen, item) if heavy[w] & bit else LIGHT

@@ -13,8 +13,11 @@ import numpy as np
 from nfvlab.kernels.conveyor import (
     HELPED,
     HELPER_CPU,
+    LIGHT,
     LINK,
+    NEW,
     NOW,
+    RAW,
     TAKEN,
     TAKER_CPU,
     admit,
@@ -27,12 +30,11 @@ from nfvlab.kernels.conveyor import (
     others_work,
     send,
     sort_of,
+    take_item,
     work,
 )
-from nfvlab.kernels.jit import jit
-from nfvlab.kernels.pagemap import popcount
+from nfvlab.kernels.jit import inlined, jit
 
-LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work: for a light item, for handing over, for a result and per byte of it
 CHECK, HAND, PUT, PER_BYTE = 0, 1, 2, 3
 #: cost: time until a sleeper wakes, a helper's work for a light item
@@ -47,10 +49,8 @@ WAIT, APART = 0, 1
 _SIZE, _LINK, _READ, _UNPACK = 0, 1, 2, 3
 LOADED = -1.0  # instead of an unpacker's work: the loader takes the item itself
 
-_ONE = np.uint64(1)
 
-
-@jit
+@inlined
 def _first_done(times, now, wake):
     """(who is done by now, or done first; when: now, or when the sleeper that waited for it wakes)."""
     who = idle(times, now)
@@ -60,7 +60,7 @@ def _first_done(times, now, wake):
     return who, now
 
 
-@jit
+@inlined
 def _all_done(times, now, wake):
     """When a sleeper that waits for one after the other has found all done."""
     for k in range(times.size):
@@ -69,7 +69,7 @@ def _all_done(times, now, wake):
     return now
 
 
-@jit
+@inlined
 def _send_smaller(clock, taker, unpacker, pipe, pipe_at, rates, result, cost):
     """Send a result, to be read by the loader and unpacked by an unpacker."""
     size = result[_SIZE]
@@ -134,17 +134,11 @@ def walk(
     while left > 0 and put <= budget and clock[NOW] <= deadline:
         w, word = first_from(todo, item)
         mask = np.uint64(word)
-        item = w << 6
         while mask and put <= budget:
-            bit = mask & ~(mask - _ONE)
-            mask &= ~bit
-            item = (w << 6) + popcount(bit - _ONE)
-            todo[w] &= ~bit
+            rest, item, kind = take_item(todo, heavy, seen, w, mask)
+            mask = np.uint64(rest)
             left -= 1
-            kind = LIGHT if (heavy[w] & bit) == 0 else AGAIN if seen[w] & bit else NEW
             counts[kind] += 1
-            if kind != LIGHT:
-                seen[w] |= bit
             link = cost[LINK_NEW] if kind == NEW else 0.0
             if kind == LIGHT and option[APART]:
                 work(clock, cost[CHECK], rates)

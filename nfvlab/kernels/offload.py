@@ -9,19 +9,22 @@ import numpy as np
 
 from nfvlab.kernels.conveyor import (
     HELPED,
+    LIGHT,
+    NEW,
     NOW,
+    RAW,
     SPIN,
     drawn,
     first_free,
     first_from,
+    meet,
     send,
     sort_of,
+    take_item,
     work,
 )
 from nfvlab.kernels.jit import jit
-from nfvlab.kernels.pagemap import popcount
 
-LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 #: cost: the worker's work by step
 CHECK, BUILD, SUBMIT, POLL, PUT, PER_BYTE, INTERRUPT = 0, 1, 2, 3, 4, 5, 6
 #: cost: the server's time per request and per item, that of no server, and what a fault adds to how many of the items
@@ -37,8 +40,6 @@ ITEMS, DEPTH, WAIT, APART, ANSWERS = 0, 1, 2, 3, 4
 #: ring_at: the oldest request, how many, how many announced; sums: requests, items in them, interrupts
 _HEAD, _FILL, _ANNOUNCED, REQUESTS, SERVED, INTERRUPTS = 0, 1, 2, 3, 4, 5
 _AT, _SIZE, _TAKE, _LINK, _DEVICE, _COUNT = 0, 1, 2, 3, 4, 5
-
-_ONE = np.uint64(1)
 
 
 def new_ring(depth: int):
@@ -161,25 +162,19 @@ def walk(
     while left > 0 and put <= budget and clock[NOW] <= deadline:
         w, word = first_from(todo, item)
         mask = np.uint64(word)
-        item = w << 6
         while mask and put <= budget:
-            bit = mask & ~(mask - _ONE)
-            mask &= ~bit
-            item = (w << 6) + popcount(bit - _ONE)
-            todo[w] &= ~bit
+            rest, item, kind = take_item(todo, heavy, seen, w, mask)
+            mask = np.uint64(rest)
             left -= 1
-            is_light = (heavy[w] & bit) == 0
+            counts[kind] += 1
+            is_light = kind == LIGHT
+            if is_light and option[APART]:
+                work(clock, cost[CHECK], rates)
+                put += cost[LIGHT_SIZE]
+                lights += 1
+                continue
             if is_light:
-                counts[LIGHT] += 1
-                if option[APART]:
-                    work(clock, cost[CHECK], rates)
-                    put += cost[LIGHT_SIZE]
-                    lights += 1
-                    continue
-            kind = AGAIN if seen[w] & bit else NEW
-            seen[w] |= bit
-            if not is_light:
-                counts[kind] += 1
+                kind = meet(seen, item)
             link = cost[LINK_NEW] if kind == NEW else 0.0
             if opened[_COUNT] == 0:
                 _collect(False, clock, taker, pipe, pipe_at, rates, ring, ring_at, cost, option[ANSWERS])

@@ -258,7 +258,7 @@ MUTANTS = {
     "no fault is drawn": ("if cost[FAULT_SHARE] > 0:", "if False:"),
     "a bundle is done as a whole when it is given out": (
         "    loads[who] = bundle\n",
-        "    loads[who] = bundle\n    _advance(np.inf, clock, *others)\n",
+        "    loads[who] = bundle\n    _advance(np.inf, False, clock, *others)\n",
     ),
     "takers do not wait for their device": ("    taker[who] = now\n", "    taker[who] = arrived\n"),
 }

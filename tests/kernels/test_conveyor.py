@@ -83,3 +83,30 @@ def test_the_first_word_to_do_is_looked_for_round_and_round():
     assert conveyor.first_from(todo, 4) == (2, 1)
     assert conveyor.first_from(todo, 129) == (0, 0b1010)
     assert conveyor.first_from(todo, 192) == (0, 0b1010)
+
+
+def words(*bits):
+    return np.array([bits], dtype=np.uint64).ravel()
+
+
+@pytest.mark.parametrize("form", [conveyor.take_item, conveyor.take_item.py_func], ids=["compiled", "plain"])
+def test_items_are_taken_one_by_one_with_their_kind(form):
+    todo, heavy, seen, mask = words(0, 0b11101), words(0, 0b11001), words(0, 0b10010), np.uint64(0b11100)
+    found = []
+    while mask:
+        rest, item, kind = form(todo, heavy, seen, 1, mask)
+        mask = np.uint64(rest)
+        found.append((int(item), int(kind)))
+    assert found == [(66, conveyor.LIGHT), (67, conveyor.NEW), (68, conveyor.AGAIN)]
+    assert list(todo) == [0, 1]  # what the mask left out
+    assert list(seen) == [0, 0b11010]
+
+
+def test_an_item_is_new_once():
+    seen = words(0, 0)
+    assert [conveyor.meet(seen, item) for item in (127, 127, 64)] == [
+        conveyor.NEW,
+        conveyor.AGAIN,
+        conveyor.NEW,
+    ]
+    assert list(seen) == [0, (1 << 63) + 1]

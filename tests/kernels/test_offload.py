@@ -163,7 +163,10 @@ MUTANTS = {
     "answers still out at the end are forgotten": ("while ring_at[_FILL] > 0:", "while False:"),
     "an open request is not submitted": ("if opened[_COUNT] > 0:", "if False:"),
     "an item that grows goes as it came": ("size >= cost[SMALLEST_RAW]", "False"),
-    "what was sent is not remembered": ("seen[w] |= bit", "pass"),
+    "what was sent is not remembered": (
+        "take_item(todo, heavy, seen,",
+        "take_item(todo, heavy, seen.copy(),",
+    ),
 }
 
 
