@@ -52,7 +52,7 @@ NEVER, ALWAYS, WHEN_EMPTY = 0, 1, 2
 _COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 4, 5, 6, 7, 8
 #: what becomes of it: what its helper does next; queue of its call, items not yet in a request, last answer, answers
 _NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
-_IDLE, _BEGINS, _REQUESTS, _ENDS, _SENDS = 0, 1, 2, 3, 4
+_IDLE, _BEGINS, _REQUESTS, _SENDS = 0, 1, 2, 3
 _FIELDS = 14
 
 
