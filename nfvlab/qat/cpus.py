@@ -95,6 +95,19 @@ class Cpus(Contents):
         typical=(0, 64),
         source="data/recordings/qemu: both QEMU processes on a 2-core host, beside the proxy that plays the link",
     )
+    encrypted: bool = param(
+        False,
+        "the stream is encrypted: by the CPU that writes to a socket, and by the one that reads from it",
+        source="QEMU qapi/migration.json: tls-creds",
+    )
+    tls_bytes_per_s: float = param(
+        350 * MBps,
+        "a CPU's TLS, either direction",
+        domain=(1e6, 1e12),
+        typical=(1e8, 5e9),
+        log=True,
+        source="qemu-devel 2020, 'Add Multifd support for TLS migration': 300 MB/s in one thread, sending with it",
+    )
     cpu_hz: float = param(
         2.7 * GHz,
         "clock that turns cycles into time",

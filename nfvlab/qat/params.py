@@ -163,6 +163,19 @@ class Params(Cpus):
         typical=(1 * us, 600 * us),
         source=QPL_DOC + ": svm_prq 9 us on average, 556 us at most",
     )
+    device_encrypts: bool = param(
+        True,
+        "the talk's device encrypts what it compressed, in the same request, where the stream is encrypted; else the CPU",
+        source="the talk: deflate and encryption in one engine",
+    )
+    cipher_bits_per_s: float = param(
+        50e9,
+        "one device's rate of encryption and decryption, of compressed bits",
+        domain=(1e6, 1e13),
+        typical=(1e9, 4e11),
+        log=True,
+        source="Intel QuickAssist Adapter 8950, product brief: bulk cryptography 50 Gbit/s",
+    )
     build_cycles: float = param(
         300.0,
         "migration thread, per page: its part of a request",
