@@ -43,6 +43,10 @@ CPU_METHODS = {  # the same of the second way
     ),
     **dict.fromkeys(("delta_bytes", "xbzrle_cache_bytes", "xbzrle_bytes_per_s"), ("xbzrle",)),
 }
+ENCRYPTION = {  # which accelerators use it where the stream is encrypted
+    "tls_bytes_per_s": ("talk", "QATzip", "IAA"),
+    **dict.fromkeys(("device_encrypts", "cipher_bits_per_s"), ("talk",)),
+}
 
 
 class Live(house.Picture):
@@ -151,6 +155,8 @@ class Live(house.Picture):
             return channels
         if path in CPU_METHODS:
             return p.cpu_method in CPU_METHODS[path]
+        if path in ENCRYPTION:
+            return p.encrypted and p.accelerator in ENCRYPTION[path]
         if path in ("own_ratio", "own_cv_frac"):
             return "own" in (p.content, p.written_content)
         return p.accelerator in ACCELERATORS.get(path, (p.accelerator,))

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(
     lab.CHROMIUM is None, reason="no chromium on PATH (on Debian: apt-get install chromium)"
 )
 SAID = "() => document.querySelector('.nfvlab-picture').innerText.includes('{}')"
+UNSAID = "() => !document.querySelector('.nfvlab-picture').innerText.includes('{}')"
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,7 @@ def test_every_key_paints(session, capsys):
 def test_a_guest_that_is_too_fast_for_one_way_is_said_to_be(session):
     page = session.page
     page.get_by_label("Scenario").select_option("the talk")
-    page.wait_for_function(
-        "() => !document.querySelector('.nfvlab-picture').innerText.includes('does not complete')"
-    )
+    page.wait_for_function(UNSAID.format("does not complete"))
     page.get_by_label("Scenario").select_option("busy guest")
     page.wait_for_function(SAID.format("CPU threads does not complete"))
     alt = page.locator(f"{lab.PICTURE} img").first.get_attribute("alt")
@@ -81,6 +80,8 @@ def test_a_control_is_there_only_where_the_accelerator_uses_it(session):
 def test_a_link_without_a_rate_is_a_rule_in_the_panel_and_the_picture_stays(session):
     page = session.page
     page.get_by_label("Scenario").select_option("the talk")
+    page.wait_for_function(UNSAID.format("QATzip"))
+    page.wait_for_function(SAID.format("simulated"))  # at rest: what is typed next is not written over
     entry = row(page, "Link").locator(".nfvlab-entry input")
     entry.wait_for(state="visible")
     entry.fill("0")
