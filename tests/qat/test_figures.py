@@ -91,7 +91,13 @@ def test_the_headline_compares_with_no_compression(samples):
 def test_what_is_left_out_of_the_panel_changes_nothing(accelerator, method):
     p = SMALL.replace(accelerator=accelerator, cpu_method=method, mlock=False, zero_mix_frac=0.2)
     picture, outputs = figures.Live(p), figures.TILES
-    names = [*figures.ACCELERATORS, *figures.CPU_METHODS, "channels_count", "packet_pages"]
+    names = [
+        *figures.ACCELERATORS,
+        *figures.CPU_METHODS,
+        *figures.ENCRYPTION,
+        "channels_count",
+        "packet_pages",
+    ]
     left_out = [name for name in names if not picture.relevant(p, name)]
     before = analyze(p)
     for name in left_out:
