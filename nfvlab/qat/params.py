@@ -165,7 +165,7 @@ class Params(Cpus):
     )
     device_encrypts: bool = param(
         True,
-        "the talk's device encrypts what it compressed, in the same request, where the stream is encrypted; else the CPU",
+        "of an encrypted stream, the talk's device encrypts what it compressed, in the same request; else the CPU",
         source="the talk: deflate and encryption in one engine",
     )
     cipher_bits_per_s: float = param(
