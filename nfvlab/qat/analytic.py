@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil
 
 from nfvlab import results
 from nfvlab.precopy.fluid import Fluid
-from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat import claims
 from nfvlab.qat.compressed_rounds import DEVICE, PacedSender, follow
 from nfvlab.qat.cpu_work import Channels, Threads, Xbzrle
@@ -20,7 +18,7 @@ from nfvlab.results import Claim, approx, exact, output
 from nfvlab.units import GiB
 
 NAN = float("nan")
-_LOOSE = approx(rel=0.05, where=claims.PROVISIONAL)
+_LOOSE = approx(rel=0.05, where=claims.HERE)
 STEADY = ("link", *DEVICE, "max-bandwidth")  # their pace does not go with the hosts'
 CPU_WAYS = {"threads zlib": Threads, "multifd zlib": Channels, "multifd zstd": Channels, "xbzrle": Xbzrle}
 DEVICE_WAYS = {"talk": Talk, "QATzip": Qatzip, "IAA": Iaa}
@@ -67,15 +65,14 @@ class Theory(results.Theory):
         """What is claimed of output `name`, "total_time_ns[2]", for this very migration."""
         field, _, index = name.rstrip("]").partition("[")
         p, way = self.params, int(index or 0)
-        course = self.courses[way]
-        ringed = dict(course.slowest_frac).get("ring", 0.0)
-        doubt = ringed * ring_doubt(p) if ringed else 0.0
-        bursty = (
-            False,
-            p.cpu_method == "threads zlib" and not p.compress_wait,
-            p.accelerator == "talk" and not p.wait_when_full,
-        )
-        return claims.claim(p, course.fluid, field, doubt, bursty[way], way == 2 and overflows(p))
+        course, between = self.courses[way], 0.0
+        if claims.regime(p, way) is claims.SPRINTS:
+            between = getattr(self, field)[way] - sprinted(p)[field]
+        streams = ways(p)[way].streams
+        several = streams > 1 and course.fluid.converged
+        held = min(streams * p.socket_bytes / self.wire_bytes[way], 1.0) if several else 0.0
+        limited = streams > 1 and dict(course.slowest_frac).get("max-bandwidth", 0.0) > 0
+        return claims.claim(p, course.fluid, field, way, between, held, limited)
 
 
 def ways(p: Params) -> tuple[Way, ...]:
@@ -109,17 +106,18 @@ def ring_rates(way: Talk | Threads) -> tuple[float, float]:
     return constant * scale, mva(stations, delay_ns, customers).per_ns * scale
 
 
-def overflows(p: Params) -> bool:
-    """Whether multifd channels together may have more requests at the device than its queue holds."""
-    requests = {"QATzip": ceil(p.packet_pages * PAGE_BYTES / p.buffer_bytes), "IAA": p.packet_pages}
-    return requests.get(p.accelerator, 0) * p.channels_count > p.ring_requests
+@lru_cache(maxsize=16)
+def sprinted(p: Params) -> dict[str, float]:
+    """The second way's outputs if compress threads were met as in a sprint, whatever blocks the migration thread.
 
-
-@lru_cache(maxsize=64)
-def ring_doubt(p: Params) -> float:
-    """By how much of itself the talk's ring is faster with constant times than with exponential ones."""
-    constant, exponential = ring_rates(Talk(p))
-    return constant / exponential - 1
+    Threads that are not waited for finish while the socket blocks it, and are passed by while it runs. How long it is
+    blocked goes by the pages before it: pages taken together arrive together, and block it together. So any share
+    between the average's and a sprint's may last.
+    """
+    way = Threads(p)
+    way.sprints = True
+    course, sums = _followed(p, way)
+    return _outputs(p, way, course.fluid, sums)
 
 
 @dataclass(frozen=True)

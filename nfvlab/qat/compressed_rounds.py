@@ -69,26 +69,35 @@ class PacedSender(Sender):
         self.way, self.kinds = way, {}
         self.slowest: list[tuple[float, str]] = []
 
-    def paced(self, pages: float, nonzero_frac: float, parts: Parts, fresh: bool, hit: float = 0.0) -> Run:
+    def paced(
+        self,
+        pages: float,
+        nonzero_frac: float,
+        parts: Parts,
+        fresh: bool,
+        hit: float = 0.0,
+        last: bool = False,
+    ) -> Run:
         """A run of pages of such contents; hit: share of them whose last version is in xbzrle's cache.
 
+        last: in the stop-and-copy, where nothing is put into that cache.
         Under a limit whose window fits into the sockets, the source sends in sprints and sleeps.
         """
-        key = (parts, fresh, hit)
+        key = (parts, fresh, hit, last)
         kind = self.kinds.get(key)
         if kind is None:
-            kind = PacedKind(self.p, self._flow(parts, fresh, hit))
+            kind = PacedKind(self.p, self._flow(parts, fresh, hit, last))
             if kind.slowest == "max-bandwidth" and kind.budget_bytes <= self.p.socket_bytes and not hit:
                 kind = PacedKind(self.p, self.way.flow(list(parts), fresh, sprints=True))
             self.kinds[key] = kind
         return Run(pages, kind, nonzero_frac)
 
-    def _flow(self, parts: Parts, fresh: bool, hit: float) -> Flow:
-        flow = self.way.flow(list(parts), fresh)
-        if not hit:
-            return flow
+    def _flow(self, parts: Parts, fresh: bool, hit: float, last: bool) -> Flow:
+        if not (hit or last):
+            return self.way.flow(list(parts), fresh)
         encoded = mix((share, self.way.hit(content)) for share, content in parts)
-        return self.way.paced(mix([(hit, encoded), (1 - hit, flow.work)]), 0.0, 1.0)
+        missed = mix((share, self.way.missed(content, last)) for share, content in parts)
+        return self.way.paced(mix([(hit, encoded), (1 - hit, missed)]), 0.0, 1.0)
 
     def _write(self, run: Run, pages: float) -> None:
         if pages > LEAST_PAGES and (not self.slowest or self.slowest[-1][1] != run.kind.slowest):
@@ -121,6 +130,7 @@ class PacedRounds(Rounds):
         self.written_content = p.content if p.written_content == "same" else p.written_content
         self.xbzrle = isinstance(way, Xbzrle)
         self.cached = 0.0  # pages with a version in a cache without end
+        self.last = False
         self.working = max(p.wss_bytes // PAGE_BYTES + self.fresh_background(), 1.0)
         self.first = {
             region.name: self._first_run(region) for region in self.fresh
@@ -151,7 +161,7 @@ class PacedRounds(Rounds):
         kernel = self._kernel_frac()
         pairs = ((1 - kernel, self.written_content), (kernel, "system"))
         parts = tuple((share, content) for share, content in pairs if share > 0)
-        return self.sender.paced(self.again, 1.0, parts, False, self.hit_frac())
+        return self.sender.paced(self.again, 1.0, parts, False, self.hit_frac(), self.last)
 
     def _kernel_frac(self) -> float:
         """Of the pages marked, the kernel's share."""
@@ -179,6 +189,11 @@ class PacedRounds(Rounds):
             return
         new = max(1 - self.cached / self.working, 0.0)
         self.cached = min(self.cached + new * sent, self.working)
+
+    def stop(self) -> tuple[float, float, float]:
+        """Stop-and-copy, in which xbzrle keeps its cache as it is."""
+        self.last = self.xbzrle
+        return super().stop()
 
     def stride(self, count: int, length_ns: float, size: float, normal: float) -> None:
         """Pass over like rounds; their pages count for the kind of the last."""

@@ -226,19 +226,23 @@ class Channels(CpuWay):
         return min((packets * channels + min(last, channels)) / ((packets + 1) * channels), 1.0)
 
     def engine_busy_ns(self, work: Work) -> float:
-        """Time of a channel's work per page."""
-        return work.workers_ns / self.engines
+        """Time that a channel compresses a page; writing it to the socket is not a part of it."""
+        return max(work.workers_ns - self.copy_ns * work.wire_bytes / PAGE_BYTES, 0.0) / self.engines
 
 
 class Xbzrle(CpuWay):
     """Differences of pages that are sent again and whose last version is in the cache; all by the migration thread."""
 
     def page(self, content: str, fresh: bool) -> Work:
-        """A page without a version in the cache; compressing begins after the first pass."""
-        work = self.plain(content, fresh)
-        return (
-            work if fresh or content == "zero" else work._replace(thread_ns=work.thread_ns + self.compare_ns)
-        )
+        """A page without a version in the cache; until the walk of memory has come to its end, none is put there."""
+        return self.plain(content, fresh) if fresh else self.missed(content, False)
+
+    def missed(self, content: str, last: bool) -> Work:
+        """A page sent again without a version in the cache; last: in the stop-and-copy, which puts none there."""
+        work = self.plain(content, False)
+        if last or content == "zero":
+            return work
+        return work._replace(thread_ns=work.thread_ns + self.compare_ns)
 
     @property
     def compare_ns(self) -> float:

@@ -48,13 +48,13 @@ class Device(Channels):
         p = self.p
         found = law(p, content, p.engine_deflate, streamed=self.streamed)
         size, raw = (found.mean_bytes, 0.0) if self.streamed else (found.least_bytes, found.raw_frac)
-        return self._checked(*self.compressed(size, raw, fresh))
+        return self._checked(*self.compressed(content, size, raw, fresh))
 
     def soft(self, content: str, fresh: bool) -> Work:
         """A page that a channel compresses itself."""
         found = law(self.p, content, self.software, streamed=self.streamed)
         size, raw = (found.mean_bytes, 0.0) if self.streamed else (found.least_bytes, found.raw_frac)
-        work, size = self.compressed(size, raw, fresh)
+        work, size = self.compressed(content, size, raw, fresh)
         work = work._replace(workers_ns=self.soft_ns(content, size), engine_ns=0.0, hold_ns=self.wake_ns)
         share, work = self._checked(work, size)
         return self.framed(work, share * PAGE_BYTES, fresh)
@@ -63,7 +63,7 @@ class Device(Channels):
         thread_ns, workers_ns = self.checked()
         return size / PAGE_BYTES, work._replace(thread_ns=thread_ns, workers_ns=work.workers_ns + workers_ns)
 
-    def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
+    def compressed(self, content: str, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
         """Work in channels and device, and bytes sent, of a page that becomes `size`; a share `raw` does not shrink."""
         raise NotImplementedError
 
@@ -97,7 +97,7 @@ class Device(Channels):
         return mix(((taken, full), (1 - taken, soft))) if taken < 1 else work
 
     def _but_slices(self, work: Work) -> list[float]:
-        return [ns for _, ns in self.stations(work._replace(inflate_ns=0.0))]
+        return [self.pool_ns(work), *(ns for _, ns in self.stations(work._replace(inflate_ns=0.0)))]
 
     def load_crowded(self, work: Work) -> Work:
         """As `crowded`, for the destination."""
@@ -121,11 +121,11 @@ class Device(Channels):
         """The same for a page that the CPU inflates."""
         return 1e9 * PAGE_BYTES / self.p.inflate_bytes_per_s
 
-    def loaded(self) -> tuple[float, float, float]:
+    def loaded(self, content: str) -> tuple[float, float, float]:
         """CPU time, wait and device time of the destination's channels per page, but for storing it."""
         if self.p.destination_engine:
             return *self.load_device_ns, self.load_engine_ns
-        return self.load_soft_ns, 0.0, 0.0
+        return 0.0 if content == "random" else self.load_soft_ns, 0.0, 0.0
 
     def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
         """As for others, and the channels."""
@@ -180,10 +180,10 @@ class Qatzip(Device):
             return None
         return self.page(content, fresh) if content == "zero" else self.soft(content, fresh)
 
-    def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
+    def compressed(self, content: str, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
         """A page of a buffer: copied in, compressed, sent."""
         size += GZIP_EXT_BYTES / self.request_pages
-        cpu_ns, load_hold_ns, inflate_ns = self.loaded()
+        cpu_ns, load_hold_ns, inflate_ns = self.loaded(content)
         work = Work(
             workers_ns=self.copied_ns + self.requests_ns + self.copy_ns * size / PAGE_BYTES,
             engine_ns=self.engine_ns,
@@ -209,8 +209,7 @@ class Qatzip(Device):
     def requests_ns(self) -> float:
         """CPU time per page of submitting requests and of their responses."""
         p = self.p
-        cycles = p.submit_cycles + p.poll_cycles + (p.interrupt_cycles if p.interrupts else 0.0)
-        return self.cycles_ns(cycles) / self.request_pages
+        return self.cycles_ns(p.submit_cycles + p.poll_cycles) / self.request_pages
 
     def packet_wait_ns(self, engine_ns: float) -> float:
         """Time per page that a channel waits for a packet of its own: its requests share the slices."""
@@ -261,13 +260,26 @@ class Qatzip(Device):
 
     def turn_share(self, work: Work, other: Work) -> float:
         """Share of the calls that find an instance, where calls meet by chance."""
-        met = ([ns for _, ns in self.stations(one)] for one in (other, work))
-        elsewhere_ns = other.workers_ns - work.workers_ns + self.call_ns(work)
-        return losses(*met, self.call_ns(work), elsewhere_ns, self.channels, self.p.instances_count)
+        pool_ns, call_ns = self.pool_ns(work), self.call_ns(work)
+        met = [[ns for _, ns in self.stations(one)] for one in (other, work)]
+        elsewhere_ns = other.workers_ns - work.workers_ns + call_ns
+        return self._found([*met[0], 0.0], [*met[1], pool_ns], call_ns, pool_ns, elsewhere_ns)
 
     def load_found(self, soft: Work, work: Work) -> float:
         """The same at the destination."""
-        met = (self._but_slices(one) for one in (soft, work))
-        call_ns = self.load_call_ns(work)
+        pool_ns, call_ns = self.load_pool_ns(work), self.load_call_ns(work)
+        met = [self._but_slices(one) for one in (soft, work)]
         elsewhere_ns = soft.loaders_ns - work.loaders_ns + call_ns
-        return losses(*met, call_ns, elsewhere_ns, self.channels, self.p.instances_count)
+        return self._found([*met[0], 0.0], [*met[1], pool_ns], call_ns, pool_ns, elsewhere_ns)
+
+    def _found(
+        self, lost: list[float], through: list[float], call_ns: float, pool_ns: float, elsewhere_ns: float
+    ) -> float:
+        """As `losses`, a call being slowed by others' at the slices; at most as if all instances were taken."""
+        most_ns = self.p.instances_count * pool_ns
+
+        def call_at(pace_ns: float) -> float:
+            busy = min(pool_ns / pace_ns, 1.0) if pace_ns else 1.0
+            return min(call_ns + pool_ns * busy / (2 * (1 - busy)), most_ns) if busy < 1 else most_ns
+
+        return losses(lost, through, call_at, elsewhere_ns, self.channels, self.p.instances_count)

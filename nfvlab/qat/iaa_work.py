@@ -11,6 +11,8 @@ from nfvlab.qat.params import Params
 from nfvlab.qat.slices import faults_ns
 from nfvlab.qat.work import LENGTH_BYTES, Work
 
+RETRIES = 3  # at once, when the queue is full
+
 
 class Iaa(Device):
     """QPL on IAA: a job for each page, all of a packet submitted together; software when the queue is full.
@@ -34,11 +36,12 @@ class Iaa(Device):
         """What a packet waits at the slices for those of other channels, polling.
 
         Constant times: one that finds the slices busy, with a share b of the time, waits b / (1 - b) times half its own
-        time there (Pollaczek and Khinchine); never longer than a channel has to wait anyway.
+        time there (Pollaczek and Khinchine); never longer than a full queue takes, or a channel has to wait anyway.
         """
         if not work.engine_ns:
             return 0.0
-        most_ns = max(self.channels * pace_ns - work.workers_ns, 0.0)
+        queue_ns = self.p.ring_requests * self.pool_ns(work) / self.p.packet_pages
+        most_ns = min(max(self.channels * pace_ns - work.workers_ns, 0.0), queue_ns)
         alone_ns = work.engine_ns / self.engines
         busy = (1 - 1 / self.channels) * min(alone_ns / pace_ns, 1.0)
         return most_ns if waits else min(alone_ns * busy / (1 - busy) / 2, most_ns)
@@ -55,14 +58,14 @@ class Iaa(Device):
         slices_ns = submit_ns + last_ns + (ceil(pages / slices) - 1) * engine_ns
         return max(pages * submit_ns + last_ns - work_ns, slices_ns - work_ns, 0.0) / pages
 
-    def compressed(self, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
+    def compressed(self, content: str, size: float, raw: float, fresh: bool) -> tuple[Work, float]:
         """A page of its own job; it is sent as it is if it did not shrink."""
-        cpu_ns, load_hold_ns, inflate_ns = self.loaded()
+        cpu_ns, load_hold_ns, inflate_ns = self.loaded(content)
         work = Work(
             workers_ns=self.submit_ns + self.take_ns + self.wait_ns + self.copy_ns * size / PAGE_BYTES,
             engine_ns=self.engine_ns,
             hold_ns=self.wake_ns,
-            loaders_ns=self.store_ns(fresh) + cpu_ns,
+            loaders_ns=self.store_ns(fresh) + cpu_ns * (1 - raw),
             load_hold_ns=load_hold_ns,
             inflate_ns=inflate_ns * (1 - raw),
             normal=1.0,
@@ -88,17 +91,12 @@ class Iaa(Device):
         return self.page(content, fresh) if content == "zero" else self.soft(content, fresh)
 
     def pool_ns(self, work: Work) -> float:
-        """The slices at work, or the places of the work queue over the time that a job keeps one."""
-        return self._queue_ns(work.engine_ns, self.engines)
+        """The slices at work, or fewer of them if the queue has fewer places; a response does not keep one."""
+        return work.engine_ns / min(self.engines, self.p.ring_requests)
 
     def load_pool_ns(self, work: Work) -> float:
         """The same at the destination; 0 if its queue cannot be full."""
-        return self._queue_ns(work.inflate_ns, self.inflaters) if self.overflows else 0.0
-
-    def _queue_ns(self, engine_ns: float, slices: int) -> float:
-        if not engine_ns:
-            return 0.0
-        return max(engine_ns / slices, (engine_ns + self.p.engine_latency_ns) / self.p.ring_requests)
+        return work.inflate_ns / min(self.inflaters, self.p.ring_requests) if self.overflows else 0.0
 
     def crowded(self, work: Work) -> Work:
         """The queue is always full: a packet's last job waits for all of it."""
@@ -112,15 +110,30 @@ class Iaa(Device):
         more_ns = self.p.ring_requests * self.load_pool_ns(work) / self.p.packet_pages - wait_ns
         return work._replace(loaders_ns=work.loaders_ns + max(more_ns, 0.0))
 
-    def load_found(self, soft: Work, work: Work) -> float:
-        """Packets come in bursts, and fill the queue faster than the slices empty it.
+    def turn_share(self, work: Work, other: Work) -> float:
+        """A packet of more jobs than the queue has places overflows it on its own."""
+        soft_ns = other.workers_ns - work.workers_ns + self.submit_ns + self.take_ns + self.wait_ns
+        overflow, late = self._burst(self.pool_ns(work), self.submit_ns, soft_ns)
+        return 1 - overflow * late
 
-        From then on every page that the channel inflates itself makes room for as many as the slices take meanwhile.
-        While other channels' packets are there the queue is full at once; else when its places are gone.
-        """
-        p, pool_ns = self.p, self.load_pool_ns(work)
+    def load_found(self, soft: Work, work: Work) -> float:
+        """The same at the destination, where packets come in bursts: others' jobs fill the queue at once."""
+        pool_ns = self.load_pool_ns(work)
         busy = min(pool_ns / max(ns for _, ns in self.stations(work)), 1.0) * (1 - 1 / self.channels)
-        filling = max(1 - self.load_submit_ns / pool_ns, 0.0)  # places gone a job
+        soft_ns = soft.loaders_ns - work.loaders_ns + self.load_device_ns[0]
+        overflow, late = self._burst(pool_ns, self.load_submit_ns, soft_ns)
+        return 1 - overflow * (busy + (1 - busy) * late)
+
+    def _burst(self, pool_ns: float, submit_ns: float, soft_ns: float) -> tuple[float, float]:
+        """Of a packet's pages, the share left to software once the queue is full; and the share that comes so late.
+
+        Jobs are submitted faster than they are done, though each is tried again. From then on every page that the
+        channel does itself makes room for as many as are done meanwhile.
+        """
+        p = self.p
+        if not pool_ns:
+            return 0.0, 0.0
+        tried_ns = submit_ns + RETRIES * self.cycles_ns(p.submit_cycles)
+        filling = max(1 - tried_ns / pool_ns, 0.0)  # places gone a job
         late = max(1 - p.ring_requests / (p.packet_pages * filling), 0.0) if filling else 0.0
-        full = 1 / (1 + (soft.loaders_ns - work.loaders_ns + self.load_device_ns[0]) / pool_ns)
-        return 1 - full * (busy + (1 - busy) * late)
+        return 1 / (1 + min(soft_ns / pool_ns, p.ring_requests)), late

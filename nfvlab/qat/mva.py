@@ -7,7 +7,7 @@ Computing Surveys 10, 1978; Zahorjan et al., CACM 25, 1982). The upper asymptoti
 constant: a ring of constant times settles into turns without queues but at the slowest station.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -151,19 +151,21 @@ def engset(call_ns: float, between_ns: float, sources: float, servers: int) -> f
 def losses(
     lost_ns: Sequence[float],
     through_ns: Sequence[float],
-    call_ns: float,
+    call_at: Callable[[float], float],
     lost_call_ns: float,
     sources: int,
     servers: int,
 ) -> float:
     """Share of the pages that servers take, which have room on the average: a call that finds all taken goes elsewhere.
 
-    As in `balance`, station k takes lost_ns[k] or through_ns[k] a page. A source that is elsewhere, for lost_call_ns a
-    page, does not call meanwhile: the more are, the fewer are lost. Bisected.
+    As in `balance`, station k takes lost_ns[k] or through_ns[k] a page. `call_at`: a call's time a page, given the time
+    from one page on servers to the next. A source that is elsewhere, for lost_call_ns a page, does not call
+    meanwhile: the more are, the fewer are lost. Bisected.
     """
 
     def found_lost(lost: float) -> float:
         pace_ns = max(lost * other + (1 - lost) * own for other, own in zip(lost_ns, through_ns, strict=True))
+        call_ns = call_at(pace_ns / max(1 - lost, SATURATED))
         calling = sources - lost * lost_call_ns / pace_ns
         between_ns = calling * pace_ns / max(1 - lost, SATURATED) - call_ns
         return engset(call_ns, max(between_ns, 0.0), calling, servers)

@@ -86,6 +86,7 @@ class Way:
     reads_apart = False  # whether what the loading thread reads, zero pages, has a connection of its own
     streams = 1  # connections, each with a socket's buffers
     turn_pages = 1  # pages that go round a ring together
+    sprints = False  # whether the source is taken to meet the pool at its own pace, whatever blocks it
     polls = False  # whether the thread spins while it waits for the pool
     preread_ns = 0.0  # the migration thread's work at setup, beside pre-copy's own
 
@@ -169,12 +170,12 @@ class Way:
         sprints: sockets take what the source sends without a wait, so that it meets the pool at its own pace.
         """
         work = mix((share, self.page(content, fresh)) for share, content in parts)
-        pool_ns, share = self.pool_ns(work), 1.0
+        pool_ns, share, sprints = self.pool_ns(work), 1.0, sprints or self.sprints
         others = [(part, self.other(content, fresh)) for part, content in parts] if pool_ns else []
         if others and all(one is not None for _, one in others):
-            other = mix(others)
+            work, other = self.settled(work), self.settled(mix(others))
             met = SOURCE if sprints else (*SOURCE, "link", "destination")
-            full = self.crowded(work)
+            full = self.settled(self.crowded(work))
             raw, through = ([ns for name, ns in self.stations(one) if name in met] for one in (other, full))
             share = balance(raw, through, 1 / pool_ns)
             if share < 1:
@@ -183,7 +184,9 @@ class Way:
                 share = min(share, self.turn_share(work, other))
             if share < 1:
                 work = mix([(share, work), (1 - share, other)])
-        return self.paced(self.settled(work), share * pool_ns, share)
+        else:
+            work = self.settled(work)
+        return self.paced(work, share * pool_ns, share)
 
     def crowded(self, work: Work) -> Work:
         """The work of a page where the pool is always full: what waits in it waits longer."""
