@@ -18,7 +18,17 @@ def packed(members):
 
 
 def ground(
-    todo, heavy=None, *, at=0, per_byte=0.0, capacity=ANY, processors=0.0, takers=1, sizes=SIZES, seed=1
+    todo,
+    heavy=None,
+    *,
+    at=0,
+    per_byte=0.0,
+    capacity=ANY,
+    processors=0.0,
+    takers=1,
+    sizes=SIZES,
+    seed=1,
+    opening=0.0,
 ):
     """What every walk stands on: bitmaps, clock, takers, pipe, rates, sizes and a generator."""
     todo = list(todo)
@@ -31,7 +41,7 @@ def ground(
         clock=np.zeros(12),
         taker=np.zeros(takers),
         pipe=conveyor.new_pipe(),
-        rates=np.array([per_byte, capacity, processors]),
+        rates=np.array([per_byte, capacity, processors, opening]),
         sizes=sizes,
         bounds=np.zeros(4, dtype=np.int64),
         rng=np.random.default_rng(seed),

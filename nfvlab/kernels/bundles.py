@@ -14,6 +14,7 @@ from nfvlab.kernels.conveyor import (
     LIGHT,
     NEW,
     NOW,
+    OPEN,
     RAW,
     TAKEN,
     TAKER_CPU,
@@ -42,7 +43,9 @@ TAKE, LINK_NEW = 8, 11
 LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, REQUEST_HEAD, ITEM_HEAD = 12, 13, 14, 15, 16, 17
 #: cost: what a heavy item counts (0: its bytes on the wire)
 COUNTED = 18
-COSTS = 19
+#: cost: a helper's work per byte of the head that it sends to synchronise
+HEAD_BYTE = 19
+COSTS = 20
 #: option: items of a bundle, the worker tells light items apart, wait for all helpers at the end (NEVER, ALWAYS or
 #: WHEN_EMPTY), a device helps the helpers, the takers
 ITEMS, APART, SYNC, SERVED, TAKERS_SERVED = 0, 1, 2, 3, 4
@@ -61,6 +64,7 @@ def _take(clock, taker, rates, arrived, load, takers_device, option, rng):
     """The first taker that is free takes a bundle; returns when it is done."""
     who = first_free(taker)
     spent = load[_TAKE] if option[TAKERS_SERVED] else load[_TAKE] + load[_UNPACK]
+    spent += load[_SIZE] * rates[OPEN]
     now = others_work(clock, max(taker[who], arrived), spent, rates)
     if option[TAKERS_SERVED]:
         now, cpu = call(takers_device, clock, rates, now, np.int64(load[_SMALL]), load[_UNPACK], rng)
@@ -156,6 +160,23 @@ def _dispatch(
     return counted
 
 
+@inlined
+def _synchronise(clock, taker, pipe, pipe_at, rates, helper, cost):
+    """Wait for all helpers, and have each send a head; returns the bytes of the heads."""
+    own = cost[HEAD] * cost[HEAD_BYTE]
+    if own > 0:
+        for k in range(helper.size):
+            helper[k] = others_work(clock, max(helper[k], clock[NOW]), own, rates)
+            clock[HELPER_CPU] += own
+    for k in range(helper.size):
+        clock[NOW] = max(clock[NOW], helper[k])
+    entries = helper.size if rates[OPEN] > 0 else 1  # each has a taker of its own, where they have to open it
+    size = helper.size * cost[HEAD]
+    for _ in range(entries):
+        clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size / entries, 0.0, 0.0, rates)
+    return size
+
+
 @jit
 def walk(
     todo,
@@ -232,17 +253,11 @@ def walk(
         if lights > 0:
             _advance(clock[NOW], False, clock, *others, *ways)
             size = lights * cost[LIGHT_SIZE]
-            clock[NOW] = send(
-                clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, lights * cost[TAKE], 0.0, rates
-            )
+            clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, lights * cost[TAKE], rates)
             lights = 0
     if bundle[_COUNT] > 0:
         put += _dispatch(clock, *others, bundle, *ways)
     _advance(np.inf, False, clock, *others, *ways)
     if option[SYNC] == ALWAYS or (option[SYNC] == WHEN_EMPTY and left == 0):
-        for k in range(helper.size):
-            clock[NOW] = max(clock[NOW], helper[k])
-        size = helper.size * cost[HEAD]
-        clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, 0.0, 0.0, rates)
-        put += size
+        put += _synchronise(clock, taker, pipe, pipe_at, rates, helper, cost)
     return counts, put, item % (todo.size << 6), left

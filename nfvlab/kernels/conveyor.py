@@ -7,7 +7,8 @@ clock : float64[12], see the names of its items below
 taker : float64[takers], when each taker is done with all it was given; an entry goes to the first that is free
 pipe : float64[2, m], when the entries in the pipe will have been taken, and their sizes
 pipe_at : int64[3], its head, its entries and its bytes
-rates : float64[3], time on the link per byte, bytes that the pipe holds, processors shared by all work (0: no limit)
+rates : float64[4], time on the link per byte, bytes that the pipe holds, processors shared by all work (0: no limit),
+    a taker's work to open a byte, beside what it does for an entry
 
 `send` is the plain way through: `admit`, `carry`, a taker's work, `hold`. Who takes entries in another way puts its own
 between `carry` and `hold`.
@@ -24,7 +25,7 @@ from nfvlab.kernels.pagemap import popcount
 NOW, LINK, TAKEN, SHARED, DEVICE = 0, 1, 2, 3, 4
 #: clock, sums: time the link sent, the sender's work and idle polls, the helpers' time and CPU, the takers' CPU, bytes
 LINK_BUSY, WORK, SPIN, HELPED, HELPER_CPU, TAKER_CPU, BYTES = 5, 6, 7, 8, 9, 10, 11
-PER_BYTE, CAPACITY, PROCESSORS = 0, 1, 2
+PER_BYTE, CAPACITY, PROCESSORS, OPEN = 0, 1, 2, 3
 #: kinds of items: light, heavy and met for the first time, heavy and met again; raw: those of them sent as they are
 LIGHT, NEW, AGAIN, RAW = 0, 1, 2, 3
 ENTRIES = 1 << 14
@@ -110,21 +111,18 @@ def hold(pipe, pipe_at, size, until):
 
 
 @jit
-def send(clock, taker, pipe, pipe_at, at, size, link_extra, take, device, rates):
+def send(clock, taker, pipe, pipe_at, at, size, link_extra, take, rates):
     """Put an entry of `size` bytes into the pipe at time `at`, or when there is room; returns that time.
 
-    link_extra: time on the link beyond that of its bytes. take: a taker's work for it. device: time at the device that
-    all takers share, which works after the taker.
+    link_extra: time on the link beyond that of its bytes. take: a taker's work for it, but to open its bytes.
     """
     at = admit(pipe, pipe_at, at, size, rates)
     arrived = carry(clock, at, size, link_extra, rates)
     who = first_free(taker)
+    take = take + size * rates[OPEN]
     end = others_work(clock, max(taker[who], arrived), take, rates)
     taker[who] = end
     clock[TAKER_CPU] += take
-    if device > 0:
-        clock[DEVICE] = max(clock[DEVICE], end) + device
-        end = clock[DEVICE]
     clock[TAKEN] = max(clock[TAKEN], end)
     hold(pipe, pipe_at, size, end)
     return at

@@ -17,6 +17,7 @@ from nfvlab.kernels.conveyor import (
     LINK,
     NEW,
     NOW,
+    OPEN,
     RAW,
     TAKEN,
     TAKER_CPU,
@@ -76,9 +77,10 @@ def _send_smaller(clock, taker, unpacker, pipe, pipe_at, rates, result, cost):
     clock[NOW] = admit(pipe, pipe_at, clock[NOW], size, rates)
     arrived = carry(clock, clock[NOW], size, result[_LINK], rates)
     who, now = _first_done(unpacker, max(taker[0], arrived), cost[WAKE])
-    taker[0] = others_work(clock, now, result[_READ], rates)
+    read = result[_READ] + size * rates[OPEN]
+    taker[0] = others_work(clock, now, read, rates)
     unpacker[who] = others_work(clock, taker[0] + cost[WAKE], result[_UNPACK], rates)
-    clock[TAKER_CPU] += result[_READ] + result[_UNPACK]
+    clock[TAKER_CPU] += read + result[_UNPACK]
     clock[TAKEN] = max(clock[TAKEN], unpacker[who])
     hold(pipe, pipe_at, size, taker[0])
 
@@ -93,7 +95,7 @@ def _flush(clock, taker, unpacker, pipe, pipe_at, rates, result, cost):
     if result[_UNPACK] != LOADED:
         _send_smaller(clock, taker, unpacker, pipe, pipe_at, rates, result, cost)
     else:
-        clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, result[_READ], 0.0, rates)
+        clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, result[_READ], rates)
     result[_SIZE] = 0.0
 
 
@@ -144,7 +146,7 @@ def walk(
                 work(clock, cost[CHECK], rates)
                 size = cost[LIGHT_SIZE]
                 put += size
-                clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, cost[TAKE], 0.0, rates)
+                clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, cost[TAKE], rates)
                 continue
             who = idle(done, clock[NOW])
             if who < 0 and not option[WAIT]:
@@ -152,7 +154,7 @@ def walk(
                 size = cost[WHOLE]
                 work(clock, size * cost[PER_BYTE], rates)
                 clock[NOW] = send(
-                    clock, taker, pipe, pipe_at, clock[NOW], size, link, cost[TAKE + kind], 0.0, rates
+                    clock, taker, pipe, pipe_at, clock[NOW], size, link, cost[TAKE + kind], rates
                 )
                 put += size
                 continue

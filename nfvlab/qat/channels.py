@@ -15,7 +15,7 @@ import numpy as np
 
 from nfvlab.kernels import bundles, device
 from nfvlab.precopy.params import PAGE_BYTES, ZERO_PAGE_BYTES
-from nfvlab.qat import sizes
+from nfvlab.qat import sizes, tls
 from nfvlab.qat.compress_threads import deflate_page_ns, inflate_page_ns
 from nfvlab.qat.rings import engine_page_ns
 from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
@@ -90,16 +90,17 @@ class ChannelsThread(CompressingThread):
         look = p.nonzero_check_cycles * cycle_ns
         copy = p.copy_cycles * cycle_ns if self.method == "QATzip" else 0.0
         cost = np.zeros(bundles.COSTS)
-        cost[bundles.CHECK] = p.zero_scan_ns
+        cost[bundles.CHECK] = p.zero_scan_ns + ZERO_PAGE_BYTES * tls.byte_ns(p)
         cost[bundles.QUEUE] = 0.0 if p.workers_check_zero else look
         cost[bundles.HAND] = p.handoff_cycles * cycle_ns
         cost[bundles.WAKE] = p.handoff_ns
         cost[bundles.HELPER_CHECK] = p.zero_scan_ns
         cost[bundles.HELPER_LOOK] = look if p.workers_check_zero else 0.0
         cost[bundles.COPY] = copy
-        cost[bundles.PER_BYTE] = self.per_byte_ns(checked=False)
+        cost[bundles.PER_BYTE] = self.per_byte_ns(checked=False) + tls.byte_ns(p)
         cost[bundles.TAKE : bundles.TAKE + 3] = p.zero_load_ns, p.first_touch_ns + copy, p.again_ns + copy
         cost[: bundles.TAKE + 3] *= pace.host
+        cost[bundles.HEAD_BYTE] = tls.byte_ns(p) * pace.host
         cost[bundles.LINK_NEW] = p.link_page_ns * pace.link
         cost[bundles.LIGHT_SIZE] = ZERO_PAGE_BYTES
         cost[bundles.WHOLE] = PAGE_BYTES

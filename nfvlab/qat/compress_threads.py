@@ -13,7 +13,7 @@ import numpy as np
 from nfvlab.kernels import lend
 from nfvlab.precopy.page_costs import NORMAL_BYTES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
-from nfvlab.qat import sizes
+from nfvlab.qat import sizes, tls
 from nfvlab.qat.params import Params
 from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
 from nfvlab.units import s
@@ -54,10 +54,10 @@ class ThreadsThread(CompressingThread):
         p, cycle_ns = self.p, per_cycle_ns(self.p)
         look = 0.0 if p.workers_check_zero else p.nonzero_check_cycles
         cost = np.zeros(lend.COSTS)
-        cost[lend.CHECK] = p.zero_scan_ns
+        cost[lend.CHECK] = p.zero_scan_ns + ZERO_PAGE_BYTES * tls.byte_ns(p)
         cost[lend.HAND] = (p.handoff_cycles + look) * cycle_ns
         cost[lend.PUT] = p.put_cycles * cycle_ns
-        cost[lend.PER_BYTE] = self.per_byte_ns(checked=False)
+        cost[lend.PER_BYTE] = self.per_byte_ns(checked=False) + tls.byte_ns(p)
         cost[lend.WAKE] = p.handoff_ns
         cost[lend.HELPER_CHECK] = p.zero_scan_ns
         cost[lend.READ] = p.handoff_cycles * cycle_ns

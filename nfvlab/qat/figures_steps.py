@@ -18,6 +18,7 @@ COLOURS = {
     "interrupt": house.PALETTE.orange,
     "put": house.PALETTE.pink,
     "copy and send": house.PALETTE.grey,
+    "encrypt": house.PALETTE.light,
 }
 WIDE_FRAC = 0.05  # of the longest bar: from there on a part has its number in it
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from nfvlab.kernels import pagemap
 from nfvlab.precopy.migration_thread import MigrationThread
+from nfvlab.precopy.page_costs import SIZES, page_costs
+from nfvlab.qat import tls
 from nfvlab.qat.books import Spent, Use, sync_work_ns, until
 
 
@@ -32,15 +34,29 @@ class PlainThread(MigrationThread):
         super().record(sent)
         self.uses.append(self.used())
 
+    def send(self, budget: float, deadline_ns: float) -> None:
+        """Walk the bitmap from the cursor within a budget of bytes and time, with what encryption costs."""
+        costs = page_costs(tls.plain_costs(self.p), self.rng)
+        sent = 0.0
+        while self.left and sent <= budget and self.now_ns < deadline_ns:
+            sent += self.walk(budget - sent, min(deadline_ns, self.now_ns + self.slice_ns()), costs)
+
     def walk(self, budget: float, deadline_ns: float, costs) -> float:
         """Send pages until a limit is passed, and enter it; returns the bytes."""
         duplicate, normal, new = self.totals.duplicate_pages, self.totals.normal_pages, self.new_pages()
         put = super().walk(budget, deadline_ns, costs)
         new = self.new_pages() - new
-        self.book(
-            self.totals.duplicate_pages - duplicate, new, self.totals.normal_pages - normal - new, costs
-        )
+        pages = self.totals.duplicate_pages - duplicate, new, self.totals.normal_pages - normal - new
+        self.book(*pages, costs)
+        self.encrypt_names(put - float(np.array(pages) @ SIZES))
         return put
+
+    def encrypt_names(self, named_bytes: float) -> None:
+        """Encrypt the names of RAM blocks, which no page's costs hold, and decrypt them."""
+        spent_ns = named_bytes * tls.byte_ns(self.p)
+        self._thread_ns += spent_ns
+        self._destination_ns += spent_ns
+        self.elapse(spent_ns)
 
     def book(self, zero: int, new: int, again: int, costs) -> None:
         """Enter what so many pages of each kind took of the migration thread, the link and the destination."""
@@ -72,7 +88,7 @@ class PlainThread(MigrationThread):
             link_ns=used.link_ns,
             source_cpu_ns=used.thread_ns,
             destination_cpu_ns=self._destination_ns,
-            wire_bytes=self.totals.transferred_bytes,
+            wire_bytes=self.totals.transferred_bytes * tls.on_wire(self.p),
             content_pages=self.content_pages(),
             raw_pages=self.totals.normal_pages,
         )

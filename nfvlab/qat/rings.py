@@ -6,10 +6,10 @@ before the migration. Answers are all in before an iteration ends.
 
 import numpy as np
 
-from nfvlab.kernels import conveyor, offload
+from nfvlab.kernels import conveyor, offload, sealers
 from nfvlab.precopy.page_costs import NORMAL_BYTES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
-from nfvlab.qat import sizes
+from nfvlab.qat import sizes, tls
 from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
 from nfvlab.units import s
 
@@ -38,6 +38,7 @@ class RingThread(CompressingThread):
         p = self.p
         self.server = np.zeros(p.devices_count * p.slices_count)
         self.ring, self.ring_at, self.opened = offload.new_ring(p.ring_requests)
+        self.sealer = sealers.new_sealers(p.devices_count)
         self.sizes = sizes.tables(p, sizes.COLUMN_OF_DEFLATE[p.engine_deflate])
         answers = p.coalesce_requests if p.interrupts else 0
         option = (p.request_pages, p.ring_requests, p.wait_when_full, p.zero_check, answers)
@@ -61,7 +62,7 @@ class RingThread(CompressingThread):
         look = p.nonzero_check_cycles if p.zero_check else 0.0
         requests = (p.submit_cycles + p.poll_cycles) / p.request_pages + p.build_cycles + p.cached_cycles
         cost = np.zeros(offload.COSTS)
-        cost[offload.CHECK] = p.zero_scan_ns
+        cost[offload.CHECK] = p.zero_scan_ns + ZERO_PAGE_BYTES * tls.byte_ns(p)
         cost[offload.BUILD] = (p.build_cycles + translate + look) * cycle_ns
         cost[offload.SUBMIT] = p.submit_cycles * cycle_ns
         cost[offload.POLL] = p.poll_cycles * cycle_ns
@@ -84,7 +85,20 @@ class RingThread(CompressingThread):
         cost[offload.SMALLEST_RAW] = PAGE_BYTES
         cost[offload.HEAD] = HEADER_BYTES + LENGTH_BYTES
         cost[offload.HOLD] = p.coalesce_ns
+        cost[offload.SEAL_BYTE] = tls.byte_ns(p) * pace.host
+        if tls.device_seals(p):
+            self.seal(cost, requests * cycle_ns * pace.host)
         return cost
+
+    def seal(self, cost: np.ndarray, request_ns: float) -> None:
+        """Enter the costs of the devices' ciphers; request_ns: a page's part of a request at the destination."""
+        p = self.p
+        cost[offload.SEALER_BYTE] = tls.cipher_byte_ns(p)
+        cost[offload.SEAL_HEAD] = tls.SEAL_BYTES
+        cost[offload.WHOLE_HEAD] = HEADER_BYTES
+        if p.destination_engine:
+            cost[offload.OPENER_BYTE] = tls.cipher_byte_ns(p)
+            cost[offload.TAKE_SEALED] = request_ns
 
     def cycles_by_step(self) -> dict[str, float]:
         """The migration thread's cycles, per page that is not zero: their sum is all its work but synchronisations."""
@@ -103,11 +117,13 @@ class RingThread(CompressingThread):
             "put": served * p.put_cycles,
         }
         copied_bytes = float(self.clocks[conveyor.BYTES])
+        by_cpu = copied_bytes + self.named_bytes - float(self.sealer[sealers.TOTAL].sum())
         if p.zero_check:
             copied_bytes -= t.duplicate_pages * ZERO_PAGE_BYTES
             steps["check for zero"] = t.duplicate_pages * p.zero_scan_ns / cycle_ns
             steps["check for zero"] += served * p.nonzero_check_cycles
         steps["copy and send"] = copied_bytes * self.per_byte_ns(checked=False) / cycle_ns
+        steps["encrypt"] = by_cpu * tls.byte_ns(p) / cycle_ns
         return {step: cycles / max(t.normal_pages, 1) for step, cycles in steps.items()}
 
     def kernel(self, budget: float, deadline_ns: float, pace: Pace, rates: np.ndarray):
@@ -121,6 +137,7 @@ class RingThread(CompressingThread):
             self.ring,
             self.ring_at,
             self.opened,
+            self.sealer,
             self.sizes,
             float(self.p.zero_compressed_bytes),
             self.bounds,

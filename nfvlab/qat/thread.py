@@ -6,7 +6,7 @@ import numpy as np
 
 from nfvlab.kernels import conveyor
 from nfvlab.precopy.page_costs import NORMAL_BYTES, slowness
-from nfvlab.qat import sizes
+from nfvlab.qat import sizes, tls
 from nfvlab.qat.books import Spent, Use, sync_work_ns, until
 from nfvlab.qat.params import Params
 from nfvlab.qat.plain import PlainThread
@@ -66,8 +66,9 @@ class CompressingThread(PlainThread):
         """Walk the bitmap from the cursor within a budget of bytes and time."""
         p = self.p
         pace = Pace(slowness(p.speed_cv_frac, self.rng), slowness(p.link_cv_frac, self.rng))
-        per_byte_ns = s / (p.link_bytes_per_s * p.link_share_frac) * pace.link
-        rates = np.array([per_byte_ns, self.socket_bytes(), p.shared_cores])
+        per_byte_ns = s / (p.link_bytes_per_s * p.link_share_frac) * pace.link * tls.on_wire(p)
+        opening_ns = tls.byte_ns(p) * pace.host
+        rates = np.array([per_byte_ns, self.socket_bytes(), p.shared_cores, opening_ns])
         sent = 0.0
         while self.left and sent <= budget and self.now_ns < deadline_ns:
             sent += self.compress(budget - sent, deadline_ns, pace, rates)
@@ -88,6 +89,7 @@ class CompressingThread(PlainThread):
         self.put(float(put) + named)
         self.clock[2] = self.clocks[conveyor.TAKEN]
         self.elapse(max(float(self.clocks[conveyor.NOW]) - self.now_ns, 0.0))
+        self.elapse(named * tls.byte_ns(self.p))
         return float(put) + named
 
     def state(self) -> tuple:
@@ -109,10 +111,14 @@ class CompressingThread(PlainThread):
         check_ns = 0.0 if checked else p.nonzero_check_cycles * per_cycle_ns(p)
         return max(p.send_ns - check_ns, 0.0) / NORMAL_BYTES
 
+    def names_ns(self) -> float:
+        """What encrypting the names of RAM blocks has taken, and decrypting them."""
+        return self.named_bytes * tls.byte_ns(self.p)
+
     def used(self) -> Use:
         """Busy times until now."""
         c = self.clocks
-        extra_ns = sync_work_ns(self.p, self.totals.dirty_sync_count) + self.extra_work_ns
+        extra_ns = sync_work_ns(self.p, self.totals.dirty_sync_count) + self.extra_work_ns + self.names_ns()
         link_ns = until(float(c[conveyor.LINK_BUSY]), float(c[conveyor.LINK]), self.now_ns)
         engine_ns = float(c[conveyor.HELPED]) / self.engines()
         return Use(self.now_ns, float(c[conveyor.WORK]) + extra_ns, engine_ns, link_ns)
@@ -125,8 +131,8 @@ class CompressingThread(PlainThread):
             engine_ns=used.engine_ns,
             link_ns=used.link_ns,
             source_cpu_ns=used.thread_ns + float(c[conveyor.SPIN] + c[conveyor.HELPER_CPU]),
-            destination_cpu_ns=float(c[conveyor.TAKER_CPU]),
-            wire_bytes=float(c[conveyor.BYTES]) + self.named_bytes,
+            destination_cpu_ns=float(c[conveyor.TAKER_CPU]) + self.names_ns(),
+            wire_bytes=(float(c[conveyor.BYTES]) + self.named_bytes) * tls.on_wire(self.p),
             content_pages=self.content_pages(),
             raw_pages=self.raw_pages,
         )

@@ -15,6 +15,7 @@ from nfvlab.kernels import pagemap, pipe
 from nfvlab.precopy.migration_thread import STOPPED
 from nfvlab.precopy.page_costs import NORMAL_BYTES, SIZES
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, Params
+from nfvlab.qat import tls
 from nfvlab.qat.plain import PlainThread
 from nfvlab.units import s
 
@@ -68,7 +69,7 @@ class XbzrleThread(PlainThread):
         sending = produce[1] * np.array([1.0, delta / NORMAL_BYTES])
         produce = np.concatenate((produce[:1], sending + looks))
         transport = size * (transport[2] / NORMAL_BYTES)
-        consume = np.array([consume[0], consume[2], consume[2]])
+        consume = np.array([consume[0], consume[2], consume[2] * tls.loaded_frac(p, delta)])
         todo = self.bitmap.copy()
         rom = self.names.rom_left(self.bitmap)
         self.clock[0] = self.now_ns
@@ -93,10 +94,12 @@ class XbzrleThread(PlainThread):
         self.totals.normal_pages += int(sent[pipe.NEW]) + (0 if fits else int(sent[pipe.AGAIN]))
         self.encoded_pages += int(sent[pipe.AGAIN]) if fits else 0
         rom -= self.names.rom_left(self.bitmap)
-        put = float(put) + self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
+        named = self.names.sent(int(sent.sum()) - rom, rom, self.cursor)
+        put = float(put) + named
         self.put(put)
         self.book(*(int(k) for k in sent), (produce, transport, consume))
         self.elapse(float(self.clock[0]) - self.now_ns)
+        self.encrypt_names(named)
         return put
 
     def content_pages(self) -> int:

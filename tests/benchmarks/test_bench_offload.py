@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from nfvlab.kernels import conveyor, offload, pagemap
+from nfvlab.kernels import conveyor, offload, pagemap, sealers
 
 simpy = pytest.importorskip("simpy", reason="see tests/benchmarks/requirements.txt")
 
@@ -39,9 +39,10 @@ def by_kernel(pages: int) -> float:
         clock,
         np.zeros(1),
         *conveyor.new_pipe(),
-        np.array([0.0, 1e18, 0.0]),
+        np.array([0.0, 1e18, 0.0, 0.0]),
         np.zeros(SERVERS),
         *offload.new_ring(DEPTH),
+        sealers.new_sealers(1),
         np.full((3, 1), 2000.0),
         20.0,
         np.zeros(4, dtype=np.int64),

@@ -81,6 +81,14 @@ def test_to_synchronise_is_to_wait_for_all_and_send_a_head_each():
     assert walk(ground(range(80)), sync=bundles.WHEN_EMPTY, budget=100).now == 4
 
 
+def test_each_helper_does_its_work_for_the_head_that_it_sends_and_a_taker_opens_it():
+    g = ground(range(2), opening=0.5, takers=2)
+    out = walk(g, sync=bundles.ALWAYS, HEAD_BYTE=0.25)
+    # the bundle left at 209; two heads of 20 bytes: 5 of each helper, side by side
+    assert out.now == 214 and g.clock[HELPER_CPU] == 200 + 2 * 5 and g.clock[BYTES] == 120 + 40
+    assert g.clock[TAKER_CPU] == 200 + (120 + 40) / 2
+
+
 def test_a_bundle_may_stay_open_at_the_end_only_to_be_sent_as_it_is():
     g = ground(range(3))
     out = walk(g)
@@ -225,7 +233,16 @@ members = st.sets(st.integers(0, ITEMS - 1), min_size=1, max_size=90)
 def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, options, processors):
     sizes = np.array([[10.0, 50.0], [60.0, 100.0], [100.0, 200.0]])
     grounds = [
-        ground(todo, heavy, per_byte=0.5, capacity=900.0, takers=2, processors=processors, sizes=sizes)
+        ground(
+            todo,
+            heavy,
+            per_byte=0.5,
+            capacity=900.0,
+            takers=2,
+            processors=processors,
+            sizes=sizes,
+            opening=0.2,
+        )
         for _ in range(2)
     ]
     outs = [

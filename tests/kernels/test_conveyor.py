@@ -5,7 +5,7 @@ import pytest
 
 from nfvlab.kernels import conveyor
 
-FREE = np.array([1.0, 1e18, 0.0])
+FREE = np.array([1.0, 1e18, 0.0, 0.0])
 
 
 class Pipe:
@@ -15,8 +15,8 @@ class Pipe:
         self.clock, self.taker, self.rates = np.zeros(12), np.zeros(takers), np.array(rates, dtype=float)
         self.state = conveyor.new_pipe()
 
-    def send(self, at, size, *, link=0.0, take=0.0, device=0.0):
-        args = (float(at), float(size), float(link), float(take), float(device))
+    def send(self, at, size, *, link=0.0, take=0.0):
+        args = (float(at), float(size), float(link), float(take))
         return conveyor.send(self.clock, self.taker, *self.state, *args, self.rates)
 
 
@@ -34,23 +34,25 @@ def test_entries_follow_one_another_on_the_link_and_at_the_taker():
 
 
 def test_a_full_pipe_holds_the_sender_until_an_entry_has_been_taken():
-    pipe = Pipe(rates=[1.0, 20, 0])
+    pipe = Pipe(rates=[1.0, 20, 0, 0])
     assert [pipe.send(0, 10, take=30) for _ in range(4)] == [0, 0, 40, 70]  # taken at 40, 70, 100, 130
 
 
-def test_two_takers_share_entries_and_their_device_does_not():
+def test_two_takers_share_entries():
     pipe = Pipe(takers=2)
     for _ in range(4):
         pipe.send(0, 1, take=10)
     assert sorted(pipe.taker) == [21, 22]  # link 1, 2, 3, 4; takers 1-11, 2-12, 11-21, 12-22
-    pipe = Pipe(takers=2)
-    for _ in range(4):
-        pipe.send(0, 1, take=10, device=20)
-    assert pipe.clock[conveyor.TAKEN] == 11 + 4 * 20
+
+
+def test_a_taker_opens_each_byte():
+    pipe = Pipe(rates=[1.0, 1e18, 0, 0.5])
+    pipe.send(0, 10, take=4)
+    assert pipe.clock[conveyor.TAKEN] == 10 + 4 + 5 and pipe.clock[conveyor.TAKER_CPU] == 9
 
 
 def test_processors_that_all_share_do_no_more_than_they_can():
-    clock, rates = np.zeros(12), np.array([0.0, 1e18, 2.0])
+    clock, rates = np.zeros(12), np.array([0.0, 1e18, 2.0, 0.0])
     conveyor.work(clock, 10.0, rates)
     assert clock[conveyor.NOW] == 10  # one thread cannot use two
     ends = [conveyor.others_work(clock, 10.0, 10.0, rates) for _ in range(4)]
@@ -58,7 +60,7 @@ def test_processors_that_all_share_do_no_more_than_they_can():
 
 
 def test_shared_processors_that_stood_idle_have_lost_that_time():
-    clock, rates = np.zeros(12), np.array([0.0, 1e18, 1.0])
+    clock, rates = np.zeros(12), np.array([0.0, 1e18, 1.0, 0.0])
     clock[conveyor.NOW] = 100.0
     conveyor.work(clock, 10.0, rates)
     assert clock[conveyor.NOW] == 110

@@ -118,6 +118,13 @@ def test_an_item_has_left_the_pipe_when_it_is_read():
     assert walk(g).now == 116  # not 221
 
 
+def test_the_loader_opens_every_byte():
+    shut, opened = ground(range(2), heavy=[0]), ground(range(2), heavy=[0], opening=0.5)
+    walk(shut, READ_BYTE=0.5), walk(opened, READ_BYTE=0.5)
+    assert opened.clock[TAKER_CPU] - shut.clock[TAKER_CPU] == (62 + 9) / 2
+    assert opened.unpacker[0] - shut.unpacker[0] == 62 / 2  # it does not unpack the less for it
+
+
 members = st.sets(st.integers(0, ITEMS - 1), min_size=1, max_size=90)
 
 
@@ -135,7 +142,10 @@ members = st.sets(st.integers(0, ITEMS - 1), min_size=1, max_size=90)
 def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(
     todo, heavy, wait, apart, helpers, unpackers, processors, budget
 ):
-    grounds = [ground(todo, heavy, per_byte=0.5, capacity=500.0, processors=processors) for _ in range(2)]
+    grounds = [
+        ground(todo, heavy, per_byte=0.5, capacity=500.0, processors=processors, opening=0.2)
+        for _ in range(2)
+    ]
     outs = [
         walk(g, form=form, wait=wait, apart=apart, helpers=helpers, unpackers=unpackers, budget=budget)
         for g, form in zip(grounds, (lend.walk, lend.walk.py_func), strict=True)

@@ -8,8 +8,8 @@ from conveyor_cases import ITEMS, ground, same, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nfvlab.kernels import conveyor, offload
-from nfvlab.kernels.conveyor import BYTES, HELPED, SPIN, WORK
+from nfvlab.kernels import conveyor, offload, sealers
+from nfvlab.kernels.conveyor import BYTES, HELPED, SPIN, TAKEN, TAKER_CPU, WORK
 
 BUILD, SUBMIT, POLL, PUT, REQUEST, ITEM, LATENCY = 1.0, 2.0, 1.0, 1.0, 3.0, 10.0, 5.0
 COSTS = {
@@ -36,10 +36,22 @@ def costs(**overrides):
 
 
 def walk(
-    g, *, items=1, depth=4, wait=True, apart=True, answers=0, servers=1, form=offload.walk, light=20.0, **more
+    g,
+    *,
+    items=1,
+    depth=4,
+    wait=True,
+    apart=True,
+    answers=0,
+    servers=1,
+    devices=1,
+    form=offload.walk,
+    light=20.0,
+    **more,
 ):
     limits = {name: more.pop(name) for name in ("budget", "deadline") if name in more}
-    stations = (np.zeros(servers), *offload.new_ring(depth))
+    g.sealer = sealers.new_sealers(devices)
+    stations = (np.zeros(servers), *offload.new_ring(depth), g.sealer)
     option = np.array([items, depth, wait, apart, answers], dtype=np.int64)
     return walked(form, g, stations, (light, g.bounds, costs(**more), option, g.rng), **limits)
 
@@ -114,6 +126,48 @@ def test_an_item_seen_before_is_counted_and_taken_as_such():
     assert walk(g, TAKE=1.0).counts == [0, 0, 1, 0]
 
 
+SEALED = {"SEAL_BYTE": 0.25, "SEALER_BYTE": 0.5, "SEAL_HEAD": 28.0, "WHOLE_HEAD": 8.0}
+
+
+def test_what_servers_made_is_sealed_before_it_is_answered_and_heads_by_the_worker():
+    g = ground([3])
+    out = walk(g, **SEALED)
+    # served until 16, sealed until 16 + 25, answered at 46; poll, put and 12 bytes of head to seal
+    assert out.now == 46 + POLL + PUT + 3 and out.put == g.clock[BYTES] == 62 + 28
+    assert g.clock[HELPED] == 13 and g.sealer[sealers.TOTAL, 0] == 50 + 28
+
+
+def test_an_item_that_does_not_shrink_is_sealed_as_it_is():
+    g = ground([0], sizes=np.full((3, 1), 250.0))
+    out = walk(g, **SEALED)
+    assert out.put == 300 + 28 and out.now == 16 + 292 / 2 + 5 + POLL + PUT + 8 / 4
+
+
+def test_the_worker_seals_what_is_no_request():
+    g = ground(range(2))
+    out = walk(g, depth=1, wait=False, **SEALED)
+    assert out.counts[3] == 1 and out.put == 90 + 300 and g.clock[WORK] == 5 + 3 + 300 / 4
+
+
+def test_each_device_has_its_own_sealer():
+    one, two = ground(range(2)), ground(range(2))
+    slow = SEALED | {"SEALER_BYTE": 2.0}
+    # served until 16 and 19: sealed until 116 and 216, or until 116 and 119
+    assert walk(one, servers=2, **slow).now == 216 + 5 + POLL + PUT + 3
+    assert walk(two, servers=2, devices=2, **slow).now == 116 + 5 + 2 * (POLL + PUT + 3)
+    assert list(two.sealer[sealers.TOTAL]) == [78, 78]
+
+
+def test_an_opener_takes_its_part_before_the_takers_device():
+    g = ground([0], opening=1.0)
+    walk(g, TAKE_DEVICE=7.0, **SEALED)
+    # sent at 51; a taker opens all 90 bytes, then the device's 7
+    assert g.clock[TAKEN] == 51 + 90 + 7
+    g = ground([0], opening=1.0)
+    walk(g, TAKE_DEVICE=7.0, OPENER_BYTE=2.0, **SEALED)
+    assert g.clock[TAKEN] == 51 + 12 + 2 * 50 + 7 and g.clock[TAKER_CPU] == 12
+
+
 @pytest.mark.parametrize("limit", ["budget", "deadline"])
 def test_a_limit_ends_the_walk_and_the_next_goes_on(limit):
     g = ground(range(200))
@@ -134,6 +188,10 @@ scenario = st.fixed_dictionaries(
         "FAULT_SHARE": st.sampled_from([0.0, 0.3]),
         "FAULT": st.just(40.0),
         "HOLD": st.just(30.0),
+        "devices": st.integers(1, 3),
+        "SEALER_BYTE": st.sampled_from([0.0, 0.4]),
+        "OPENER_BYTE": st.sampled_from([0.0, 0.3]),
+        "SEAL_BYTE": st.just(0.1),
         "budget": st.sampled_from([1e18, 2000.0]),
     }
 )
@@ -143,12 +201,13 @@ members = st.sets(st.integers(0, ITEMS - 1), min_size=1, max_size=90)
 @settings(max_examples=40, deadline=None)
 @given(todo=members, heavy=members, options=scenario, capacity=st.sampled_from([400.0, 1e18]))
 def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, options, capacity):
-    grounds = [ground(todo, heavy, per_byte=0.5, capacity=capacity, takers=2) for _ in range(2)]
+    grounds = [ground(todo, heavy, per_byte=0.5, capacity=capacity, takers=2, opening=0.2) for _ in range(2)]
     outs = [
         walk(g, form=form, **options)
         for g, form in zip(grounds, (offload.walk, offload.walk.py_func), strict=True)
     ]
     assert outs[0] == outs[1] and same(*grounds)
+    assert np.array_equal(grounds[0].sealer, grounds[1].sealer)
     g, out = grounds[0], outs[0]
     assert sum(out.counts[:3]) + out.left == len(todo)
     assert out.put == g.clock[BYTES]
@@ -159,6 +218,9 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
 # -- wrong versions: each must be told from the walk ----------------------------------------------------------------
 
 MUTANTS = {
+    "what goes as it came is not sealed": ("(cost[PER_BYTE] + cost[SEAL_BYTE])", "cost[PER_BYTE]"),
+    "a head is sealed by the server": ("[_INSIDE] += size - head", "[_INSIDE] += size"),
+    "nothing is added where it is sealed": ("size += cost[SEAL_HEAD]", "pass"),
     "the ring holds one more": ("ring_at[_FILL] == option[DEPTH]", "ring_at[_FILL] > option[DEPTH]"),
     "answers still out at the end are forgotten": ("while ring_at[_FILL] > 0:", "while False:"),
     "an open request is not submitted": ("if opened[_COUNT] > 0:", "if False:"),
@@ -181,11 +243,13 @@ def mutant(old, new):
 
 def right(form):
     """Whether a walk does what must be done by the simplest of cases."""
+    sealed = ground(range(3))
     full, grown, rest = ground(range(3)), ground([0], sizes=np.full((3, 1), 250.0)), ground(range(5))
     try:
         raw = walk(full, depth=2, wait=False, form=form)
         whole = walk(grown, form=form)
         last = walk(rest, items=3, form=form)
+        walk(sealed, depth=2, wait=False, form=form, **SEALED)
     except (IndexError, ValueError):
         return False
     once_more = ground(range(5))
@@ -193,6 +257,7 @@ def right(form):
     again = walk(once_more, form=form)
     return (
         raw.counts[3] == 1
+        and (sealed.clock[BYTES], sealed.clock[WORK]) == (2 * 90 + 300, 2 * (5 + 3) + 300 / 4)
         and whole.put == 300 == grown.clock[BYTES]
         and last.put == rest.clock[BYTES]
         and again.counts == [0, 0, 5, 0]

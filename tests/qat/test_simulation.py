@@ -113,7 +113,16 @@ def test_a_link_that_is_the_bottleneck_sets_the_time():
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"zero_check": True}, {"interrupts": True}, {"cached_translation": False}], ids=str
+    "how",
+    [
+        {},
+        {"zero_check": True},
+        {"interrupts": True},
+        {"cached_translation": False},
+        {"encrypted": True},
+        {"encrypted": True, "device_encrypts": False, "zero_check": True},
+    ],
+    ids=str,
 )
 def test_the_migration_threads_steps_add_up_to_its_work(how):
     thread = simulation.thread_of(BUSY.replace(**how), "QAT", np.random.default_rng(SEED))
