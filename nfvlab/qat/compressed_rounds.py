@@ -106,11 +106,11 @@ class PacedSender(Sender):
         super()._write(run, pages)
 
     def unsent_link_ns(self) -> float:
-        """Link time of what the sockets hold at the end."""
+        """Link time of what the sockets hold at the end: none if it is the destination that is slow."""
         last = self._last
-        if last is None or not last.drain_ns:
+        if last is None or last.flow.work.link_ns < last.flow.load_ns:
             return 0.0
-        return max(self.drained_ns - self.now_ns, 0.0) * min(last.flow.work.link_ns / last.drain_ns, 1.0)
+        return max(self.drained_ns - self.now_ns, 0.0)
 
     def _skip(self, run, windows, like):
         sent = super()._skip(run, windows, like)

@@ -77,7 +77,8 @@ class Threads(CpuWay):
 
     A thread and its page go round as in the machine-repair problem: at the migration thread, to wake up, to compress.
     Pages are sent compressed even if they did not shrink. The destination's threads go round alike: the loading thread
-    reads into a thread's buffer and wakes it, it decompresses into guest memory. What a saturated pool costs beside:
+    reads into a thread's buffer, which takes its share of copying a page, and wakes it; it decompresses into guest
+    memory. What a saturated pool costs beside:
     see `turn_ns`.
     """
 
@@ -103,7 +104,7 @@ class Threads(CpuWay):
             return self.sized(work, ZERO_PAGE_BYTES, fresh, "zero")
         size = law(p, content, self.method).mean_bytes + ZLIB_BYTES
         share = size / PAGE_BYTES
-        check_ns = self.check_ns
+        check_ns, read_ns = self.check_ns, self.handoff_ns + p.again_ns * share
         work = Work(
             thread_ns=self.handoff_ns
             + self.cycles_ns(p.put_cycles)
@@ -111,10 +112,10 @@ class Threads(CpuWay):
             + (0.0 if p.workers_check_zero else check_ns),
             workers_ns=self.compress_ns(content) + (check_ns if p.workers_check_zero else 0.0),
             hold_ns=p.handoff_ns,
-            reader_ns=self.handoff_ns,
+            reader_ns=read_ns,
             loaders_ns=self.inflate_ns(content) + self.store_ns(fresh),
             load_hold_ns=p.handoff_ns,
-            load_read_ns=self.handoff_ns,
+            load_read_ns=read_ns,
             normal=1.0,
             content=1.0,
         )
