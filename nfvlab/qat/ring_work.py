@@ -5,6 +5,7 @@ interrupt, its pages sent; the device reads physical addresses.
 """
 
 from math import ceil
+from typing import NamedTuple
 
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ram_pages
 from nfvlab.precopy.rates import NORMAL_BYTES, iteration_ns
@@ -13,6 +14,15 @@ from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
 from nfvlab.qat.slices import faults_ns, inflate_slice_ns, slice_ns
 from nfvlab.qat.work import LENGTH_BYTES, Way, Work
+
+
+class Turn(NamedTuple):
+    """From one empty ring to the next: pages through it; until the first responses that find it full are seen, the
+    time that the link still has nothing of, and the time that the thread has for other pages."""
+
+    pages: float
+    blocked_ns: float
+    free_ns: float
 
 
 class Talk(Way):
@@ -138,28 +148,33 @@ class Talk(Way):
         written by then takes the link until s: so many are the raw pages, and half of one more, since the thread polls
         between pages.
         """
+        sent_ns, raw_ns = (max(ns for _, ns in self.stations(one)) for one in (work, other))
+        turn = self._turn(work, sent_ns)
+        if turn is None:
+            return 1.0
+        raw = min(turn.blocked_ns / raw_ns, turn.free_ns / max(other.thread_ns, 1e-9)) + 0.5
+        return turn.pages / (turn.pages + raw)
+
+    def _turn(self, work: Work, sent_ns: float) -> Turn | None:
+        """A turn beside a link or a destination that takes sent_ns a page; None if the ring is not full in turns."""
         p = self.p
         pages = p.request_pages * self.engine_ns / work.engine_ns  # that come for one request's
         seen, after_ns, every_ns = self._seen()
-        sent_ns, raw_ns = (max(ns for _, ns in self.stations(one)) for one in (work, other))
         if seen < p.ring_requests and seen * pages * sent_ns <= every_ns:
-            return 1.0  # the slices are slower
+            return None  # the slices are slower
         build_ns = max(pages * work.thread_ns - self._send_ns(work, pages), 0.0)
         full_ns = build_ns * p.ring_requests
         first_ns = build_ns + (self.engine_ns + self.turn_ns) * p.request_pages + after_ns
-        groups = 0
+        gain_ns, groups = every_ns - seen * pages * work.thread_ns, 0
         if full_ns > first_ns:
-            gain_ns = every_ns - seen * pages * work.thread_ns
             if gain_ns <= 0 or seen >= p.ring_requests:
-                return 1.0  # the thread does not fill the ring
+                return None  # the thread does not fill the ring
             groups = ceil((full_ns - first_ns) / gain_ns)
         blocked_ns = first_ns + groups * (every_ns - seen * pages * sent_ns)
-        free_ns = first_ns - full_ns + groups * (every_ns - seen * pages * work.thread_ns)
         if blocked_ns <= 0:
-            return 1.0
-        raw = min(blocked_ns / raw_ns, free_ns / max(other.thread_ns, 1e-9)) + 0.5
+            return None
         taken = (p.ring_requests + groups * seen) * pages
-        return taken / (taken + raw)
+        return Turn(taken, blocked_ns, first_ns - full_ns + groups * gain_ns)
 
     def _send_ns(self, work: Work, pages: float) -> float:
         """The thread's time for a response and its pages: finding it, headers, copies."""
@@ -186,9 +201,11 @@ class Talk(Way):
         return together, after_ns, together / slices * slice_ns
 
     def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
-        """Waiting for the ring; else, once an iteration, for the requests that are under way at its end."""
+        """Waiting for the ring, always or in its turns; and once an iteration for what is under way at its end."""
         if waits or not work.engine_ns:
             return super().spin_ns(work, pace_ns, waits)
+        turn = self._turn(work, pace_ns) if self.p.wait_when_full else None
+        in_turns_ns = turn.free_ns / turn.pages if turn else 0.0
         share = work.engine_ns / self.engine_ns
         pages = self.p.ring_requests * self.p.request_pages
         empty_ns = min(
@@ -196,7 +213,7 @@ class Talk(Way):
         )
         if share * pace_ns <= self.pool_ns(work) * (1 + 1e-9):
             empty_ns = pages * self.engine_ns / self.engines  # the ring is full
-        return empty_ns * pace_ns / iteration_ns(self.p)
+        return in_turns_ns + empty_ns * pace_ns / iteration_ns(self.p)
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time of a slice's work per page."""

@@ -9,7 +9,7 @@ from nfvlab.qat.iaa_work import Iaa
 from nfvlab.qat.laws import law
 from nfvlab.qat.params import Params
 from nfvlab.qat.ring_work import Talk
-from nfvlab.units import Gbps, us
+from nfvlab.units import Gbps, s, us
 
 # -- threads -------------------------------------------------------------------------------------------------------
 
@@ -64,6 +64,7 @@ class Ring:
         self.ready: list[float] = []  # when each request's response is there, in order
         self.building = 0
         self.socket_ns = 1e6  # what it holds, as time of the link
+        self.spun_ns = 0.0
 
     def write(self, page, thread_ns):
         """Copy a page into the socket, which may have to make room."""
@@ -85,6 +86,10 @@ class Ring:
         """Come to a page; whether it went as it is."""
         p = self.p
         self.poll()
+        if p.wait_when_full and not self.building and len(self.ready) == p.ring_requests:
+            self.spun_ns += self.ready[0] - self.now_ns
+            self.now_ns = self.ready[0]
+            self.poll()
         if not self.building and len(self.ready) == p.ring_requests:
             self.write(self.other, self.other.thread_ns)
             return True
@@ -121,6 +126,23 @@ def test_a_ring_beside_a_full_socket_goes_round_in_turns(name):
         ring.page()
     seen = np.mean([ring.page() for _ in range(20_000)])
     assert 1 - talk.flow([(1.0, "calgary")], True).through_frac == pytest.approx(seen, abs=0.025)
+
+
+@pytest.mark.parametrize("name", ["few pages", "more than slices", "the talk", "many requests"])
+def test_a_ring_that_is_waited_for_is_polled_in_vain_in_its_turns(name):
+    p = Params(link_bytes_per_s=10 * Gbps, first_touch_ns=0.0, wait_when_full=True, iterate_max_ns=10 * s)
+    p = p.replace(**BLOCKED[name])
+    talk = Talk(p)
+    work = talk.page("calgary", True)
+    ring = Ring(p, work, work)
+    for _ in range(3000):
+        ring.page()  # until the socket is full
+    begin_ns, ring.spun_ns = ring.now_ns, 0.0
+    for _ in range(20_000):
+        ring.page()
+    flow = talk.flow([(1.0, "calgary")], True)
+    pace_ns = max(flow.source_ns, flow.work.link_ns)
+    assert ring.spun_ns / (ring.now_ns - begin_ns) == pytest.approx(flow.spin_ns / pace_ns, abs=0.04)
 
 
 def test_what_an_interrupt_holds_back_keeps_the_ring_full():
