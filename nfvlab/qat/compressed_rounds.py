@@ -67,6 +67,7 @@ class PacedSender(Sender):
     def __init__(self, p: Params, way: Way):
         super().__init__(p)
         self.way, self.kinds = way, {}
+        self.linked_ns = 0.0  # when the link will have sent all that has been written
         self.slowest: list[tuple[float, str]] = []
 
     def paced(
@@ -103,18 +104,25 @@ class PacedSender(Sender):
         if pages > LEAST_PAGES and (not self.slowest or self.slowest[-1][1] != run.kind.slowest):
             self.slowest.append((self.now_ns, run.kind.slowest))
         run.kind.pages += pages
+        link_ns = pages * run.kind.flow.work.link_ns
+        self.linked_ns = max(self.linked_ns, self.now_ns) + link_ns
         super()._write(run, pages)
+        self.linked_ns = min(self.linked_ns, self.drained_ns)
 
     def unsent_link_ns(self) -> float:
-        """Link time of what the sockets hold at the end: none if it is the destination that is slow."""
-        last = self._last
-        if last is None or last.flow.work.link_ns < last.flow.load_ns:
-            return 0.0
-        return max(self.drained_ns - self.now_ns, 0.0)
+        """Link time of what has not been sent at the end."""
+        return max(self.linked_ns - self.now_ns, 0.0)
+
+    def shift(self, duration_ns: float, size: float, normal_pages: float) -> None:
+        """Move all clocks and counters on."""
+        super().shift(duration_ns, size, normal_pages)
+        self.linked_ns += duration_ns
 
     def _skip(self, run, windows, like):
         sent = super()._skip(run, windows, like)
         run.kind.pages += sent
+        if run.kind.flow.work.link_ns >= run.kind.flow.load_ns:
+            self.linked_ns = self.drained_ns
         return sent
 
 

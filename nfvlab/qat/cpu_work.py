@@ -189,6 +189,7 @@ class Channels(CpuWay):
         work = Work(
             thread_ns=thread_ns,
             workers_ns=workers_ns + self.compress_ns(content) + self.copy_ns * share,
+            engine_ns=self.compress_ns(content),
             hold_ns=p.handoff_ns / p.packet_pages,
             loaders_ns=self.inflate_ns(content) + self.store_ns(fresh),
             normal=1.0,
@@ -227,8 +228,8 @@ class Channels(CpuWay):
         return min((packets * channels + min(last, channels)) / ((packets + 1) * channels), 1.0)
 
     def engine_busy_ns(self, work: Work) -> float:
-        """Time that a channel compresses a page; writing it to the socket is not a part of it."""
-        return max(work.workers_ns - self.copy_ns * work.wire_bytes / PAGE_BYTES, 0.0) / self.engines
+        """Time that a channel compresses a page; looking whether it is zero, and writing it, are not a part of it."""
+        return work.engine_ns / self.engines
 
 
 class Xbzrle(CpuWay):
