@@ -6,7 +6,6 @@ pages that would have to wait for it either wait, or go another way, in a share 
 """
 
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
@@ -92,7 +91,6 @@ class Way:
 
     def __init__(self, p: Params):
         self.p = p
-        self.page, self.other = cache(self.page), cache(self.other)  # pages of many runs are alike
         self.byte_ns = 1e9 / (p.link_bytes_per_s * p.link_share_frac)
         self.check_ns = min(p.nonzero_check_cycles * 1e9 / p.cpu_hz, p.send_ns)
         self.copy_ns = p.send_ns - self.check_ns
