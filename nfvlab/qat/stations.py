@@ -20,6 +20,7 @@ KINDS = {  # a station's name in the theory: how it is called in a picture
     "thread": "thread",
     "engine": "engine, ring",
     "ring": "engine, ring",
+    "cipher": "engine, ring",
     "threads": "CPU threads",
     "channels": "CPU threads",
     "shared cores": "CPU threads",
