@@ -40,12 +40,17 @@ class Samples(replications.Samples):
 
 
 def guest_of(p: Params, rng: np.random.Generator) -> tuple[Guest, np.ndarray | None]:
-    """The guest, with a share of its touched pages zero; its free pages where they are to be skipped."""
+    """The guest, with a share of its touched pages zero, none of them in use by the working set; its free pages.
+
+    The free pages are None unless they are to be skipped.
+    """
     memory = guest_memory(p, rng)
     if p.zero_mix_frac > 0:
-        start, size = layout(p).touched
+        where = layout(p)
+        start, size = where.touched
         zero = pagemap.zeros(ram_pages(p))
         pagemap.set_bits(zero, start + np.flatnonzero(rng.random(size) < p.zero_mix_frac))
+        pagemap.clear_range(zero, where.working_set[0], sum(where.working_set))
         pagemap.subtract(memory.nonzero, zero)
     return Guest(p, rng, memory.nonzero), ~memory.used if p.skip_free else None
 

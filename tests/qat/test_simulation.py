@@ -8,6 +8,7 @@ import pytest
 from nfvlab.kernels import pagemap
 from nfvlab.precopy import simulation as precopy
 from nfvlab.precopy.guest import Guest
+from nfvlab.precopy.memory import layout
 from nfvlab.precopy.migration_thread import MigrationThread
 from nfvlab.precopy.params import PAGE_BYTES, boot_pages, ram_pages
 from nfvlab.precopy.ramblocks import NAME_BYTES
@@ -358,6 +359,18 @@ def test_memory_that_is_not_locked_faults_in_iaa_but_not_in_qatzips_buffers():
 def test_a_zero_mix_leaves_less_to_compress():
     p = SMALL.replace(zero_mix_frac=0.5, zero_check=True)
     assert run(p).totals.normal_pages == pytest.approx(NONZERO - 32768, abs=600)  # 4.7 sigma of a binomial
+
+
+@pytest.mark.parametrize("freed", [False, True])
+def test_a_zero_mix_leaves_pages_in_use_alone(freed):
+    p = SMALL.replace(wss_bytes=64 * MiB, touched_freed=freed, zero_mix_frac=0.5)
+    where = layout(p)
+    guest, _ = simulation.guest_of(p, np.random.default_rng(SEED))
+    first = where.working_set[0]
+    assert pagemap.count_range(guest.nonzero, first, sum(where.working_set)) == where.working_set[1]
+    start = sum(where.working_set) if freed else where.touched[0]
+    mixed = sum(where.touched) - start
+    assert pagemap.count_range(guest.nonzero, start, sum(where.touched)) == pytest.approx(mixed / 2, abs=600)
 
 
 def test_free_pages_that_are_skipped_are_not_sent():
