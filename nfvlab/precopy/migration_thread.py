@@ -154,10 +154,14 @@ class MigrationThread:
 
     def send(self, budget: float, deadline_ns: float) -> None:
         """Walk the bitmap from the cursor within a budget of bytes and time."""
-        costs = page_costs(self.p, self.rng)
+        costs = self.page_costs()
         sent = 0.0
         while self.left and sent <= budget and self.now_ns < deadline_ns:
             sent += self.walk(budget - sent, min(deadline_ns, self.now_ns + self.slice_ns()), costs)
+
+    def page_costs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a page costs at source, link and destination in the next iteration (see `page_costs.page_costs`)."""
+        return page_costs(self.p, self.rng)
 
     def slice_ns(self) -> float:
         """The longest walk between two looks at what else changes the bitmap."""

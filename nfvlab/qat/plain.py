@@ -34,12 +34,9 @@ class PlainThread(MigrationThread):
         super().record(sent)
         self.uses.append(self.used())
 
-    def send(self, budget: float, deadline_ns: float) -> None:
-        """Walk the bitmap from the cursor within a budget of bytes and time, with what encryption costs."""
-        costs = page_costs(tls.plain_costs(self.p), self.rng)
-        sent = 0.0
-        while self.left and sent <= budget and self.now_ns < deadline_ns:
-            sent += self.walk(budget - sent, min(deadline_ns, self.now_ns + self.slice_ns()), costs)
+    def page_costs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a page costs, with its encryption."""
+        return page_costs(tls.plain_costs(self.p), self.rng)
 
     def walk(self, budget: float, deadline_ns: float, costs) -> float:
         """Send pages until a limit is passed, and enter it; returns the bytes."""
