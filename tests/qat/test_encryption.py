@@ -255,8 +255,8 @@ class DecryptsByCpu(rings.RingThread):
 class ForgetsToEncrypt(plain.PlainThread):
     """Sends plain pages in clear."""
 
-    def send(self, budget, deadline_ns):
-        plain.MigrationThread.send(self, budget, deadline_ns)
+    def page_costs(self):
+        return plain.MigrationThread.page_costs(self)
 
 
 MUTANTS = {
