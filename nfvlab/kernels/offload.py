@@ -50,7 +50,9 @@ LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, HOLD = 18, 19, 20, 21, 22
 #: cost: the worker's work to seal a byte; a sealer's time per byte (0: none), what sealing adds to an item; an
 #: opener's time per byte (0: none); head of an item as it is, a taker's work to have such a one opened
 SEAL_BYTE, SEALER_BYTE, SEAL_HEAD, OPENER_BYTE, WHOLE_HEAD, TAKE_SEALED = 23, 24, 25, 26, 27, 28
-COSTS = 29
+#: cost: the worker's work to tell that an item is no light one, for one that it sends as it is (BUILD holds it, too)
+LOOK = 29
+COSTS = 30
 #: option: items of a request, requests in flight, wait for the ring, tell light items apart, answers per interrupt
 ITEMS, DEPTH, WAIT, APART, ANSWERS = 0, 1, 2, 3, 4
 #: ring_at: the oldest request, how many, how many announced; sums: requests, items in them, interrupts
@@ -222,7 +224,7 @@ def walk(
                     else:
                         counts[RAW] += not is_light
                         size, take = cost[WHOLE], cost[TAKE + kind]
-                        work(clock, size * (cost[PER_BYTE] + cost[SEAL_BYTE]), rates)
+                        work(clock, cost[LOOK] + size * (cost[PER_BYTE] + cost[SEAL_BYTE]), rates)
                         clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, link, take, rates)
                         put += size
                         continue

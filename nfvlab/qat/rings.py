@@ -70,6 +70,7 @@ class RingThread(CompressingThread):
         cost[offload.PER_BYTE] = self.per_byte_ns(checked=False)
         cost[offload.INTERRUPT] = p.interrupt_cycles * cycle_ns
         cost[: offload.INTERRUPT + 1] *= pace.host
+        cost[offload.LOOK] = look * cycle_ns * pace.host
         cost[offload.REQUEST] = p.engine_request_ns
         cost[offload.ITEM] = engine_page_ns(p)
         cost[offload.LATENCY] = p.engine_latency_ns
@@ -121,7 +122,7 @@ class RingThread(CompressingThread):
         if p.zero_check:
             copied_bytes -= t.duplicate_pages * ZERO_PAGE_BYTES
             steps["check for zero"] = t.duplicate_pages * p.zero_scan_ns / cycle_ns
-            steps["check for zero"] += served * p.nonzero_check_cycles
+            steps["check for zero"] += t.normal_pages * p.nonzero_check_cycles
         steps["copy and send"] = copied_bytes * self.per_byte_ns(checked=False) / cycle_ns
         steps["encrypt"] = by_cpu * tls.byte_ns(p) / cycle_ns
         return {step: cycles / max(t.normal_pages, 1) for step, cycles in steps.items()}

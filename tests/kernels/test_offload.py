@@ -76,7 +76,10 @@ def test_a_full_ring_makes_the_worker_wait_or_send_the_item_as_it_is():
     assert walk(g, depth=1).now == 23 + 23  # one after the other
     g = ground(range(2))
     out = walk(g, depth=1, wait=False)
-    assert out.counts == [0, 2, 0, 1] and out.put == 62 + 300 and out.now == 23
+    assert out.counts == [0, 2, 0, 1] and out.put == 62 + 300 and out.now == 23 and g.clock[WORK] == 5
+    g = ground(range(2))
+    walk(g, depth=1, wait=False, LOOK=2.0)
+    assert g.clock[WORK] == 5 + 2  # the item as it is has been looked at; BUILD holds that of the other
 
 
 def test_two_requests_in_flight_overlap_at_the_server():
@@ -218,6 +221,7 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
 # -- wrong versions: each must be told from the walk ----------------------------------------------------------------
 
 MUTANTS = {
+    "what goes as it came is not looked at": ("cost[LOOK] + size", "size"),
     "what goes as it came is not sealed": ("(cost[PER_BYTE] + cost[SEAL_BYTE])", "cost[PER_BYTE]"),
     "a head is sealed by the server": ("[_INSIDE] += size - head", "[_INSIDE] += size"),
     "nothing is added where it is sealed": ("size += cost[SEAL_HEAD]", "pass"),
@@ -245,11 +249,13 @@ def right(form):
     """Whether a walk does what must be done by the simplest of cases."""
     sealed = ground(range(3))
     full, grown, rest = ground(range(3)), ground([0], sizes=np.full((3, 1), 250.0)), ground(range(5))
+    looked = ground(range(3))
     try:
         raw = walk(full, depth=2, wait=False, form=form)
         whole = walk(grown, form=form)
         last = walk(rest, items=3, form=form)
         walk(sealed, depth=2, wait=False, form=form, **SEALED)
+        walk(looked, depth=2, wait=False, form=form, LOOK=2.0)
     except (IndexError, ValueError):
         return False
     once_more = ground(range(5))
@@ -257,6 +263,7 @@ def right(form):
     again = walk(once_more, form=form)
     return (
         raw.counts[3] == 1
+        and looked.clock[WORK] == full.clock[WORK] + 2
         and (sealed.clock[BYTES], sealed.clock[WORK]) == (2 * 90 + 300, 2 * (5 + 3) + 300 / 4)
         and whole.put == 300 == grown.clock[BYTES]
         and last.put == rest.clock[BYTES]

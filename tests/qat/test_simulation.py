@@ -118,6 +118,7 @@ def test_a_link_that_is_the_bottleneck_sets_the_time():
     [
         {},
         {"zero_check": True},
+        {"zero_check": True, "ring_requests": 2, "engine_bits_per_s": 1e9},
         {"interrupts": True},
         {"cached_translation": False},
         {"encrypted": True},
@@ -200,6 +201,15 @@ def test_a_full_ring_is_waited_for_or_sends_raw():
     wait, raw = out(SLOW_ENGINE), out(SLOW_ENGINE.replace(wait_when_full=False))
     assert wait["raw_frac"] == 0 and raw["raw_frac"] > 0.2
     assert raw["total_time_ns"] < 0.8 * wait["total_time_ns"] and raw["wire_bytes"] > wait["wire_bytes"]
+
+
+def test_a_page_that_the_ring_has_no_place_for_has_been_looked_at_too():
+    p = SLOW_ENGINE.replace(wait_when_full=False)
+    thread = simulation.thread_of(p, "QAT", np.random.default_rng(SEED))
+    thread.run()
+    assert thread.raw_pages > 0.2 * NONZERO
+    looks = NONZERO * p.nonzero_check_cycles + (ram_pages(p) - NONZERO) * p.zero_scan_ns * p.cpu_hz / s
+    assert thread.cycles_by_step()["check for zero"] * NONZERO == pytest.approx(looks)
 
 
 def test_more_requests_in_flight_hide_the_latency():
