@@ -1,7 +1,8 @@
 """A worker walks a bitmap and hands each item to an idle helper, whose last result it sends on before.
 
 A helper works on one item at a time, and keeps the result until it gets its next item. If none is idle, the worker
-sleeps until one is done, or sends the item as it is. Before a walk ends, the results of all helpers are sent.
+sleeps until one is done, or looks at the item itself, and sends it as a light one or as it is. Before a walk ends, the
+results of all helpers are sent.
 
 The one taker is a loader: it takes items as they are itself, reads smaller ones and hands each to an idle unpacker; if
 none is idle, it sleeps until one is done. After a walk it waits for all unpackers. Whoever sleeps wakes a while after
@@ -44,7 +45,9 @@ WAKE, HELPER_CHECK = 4, 5
 READ, READ_BYTE = 6, 7
 #: cost: a taker's work by kind, link time of a new item; sizes: light item, whole one, head of a smaller one
 TAKE, LINK_NEW, LIGHT_SIZE, WHOLE, HEAD = 8, 11, 12, 13, 14
-COSTS = 15
+#: cost: the worker's work to tell that an item is no light one, for one that it sends as it is
+LOOK = 15
+COSTS = 16
 #: option: wait for a helper, the worker tells light items apart
 WAIT, APART = 0, 1
 _SIZE, _LINK, _READ, _UNPACK = 0, 1, 2, 3
@@ -142,17 +145,17 @@ def walk(
             left -= 1
             counts[kind] += 1
             link = cost[LINK_NEW] if kind == NEW else 0.0
-            if kind == LIGHT and option[APART]:
+            who = idle(done, clock[NOW])
+            if kind == LIGHT and (option[APART] or (who < 0 and not option[WAIT])):
                 work(clock, cost[CHECK], rates)
                 size = cost[LIGHT_SIZE]
                 put += size
                 clock[NOW] = send(clock, taker, pipe, pipe_at, clock[NOW], size, 0.0, cost[TAKE], rates)
                 continue
-            who = idle(done, clock[NOW])
             if who < 0 and not option[WAIT]:
-                counts[RAW] += kind != LIGHT
+                counts[RAW] += 1
                 size = cost[WHOLE]
-                work(clock, size * cost[PER_BYTE], rates)
+                work(clock, cost[LOOK] + size * cost[PER_BYTE], rates)
                 clock[NOW] = send(
                     clock, taker, pipe, pipe_at, clock[NOW], size, link, cost[TAKE + kind], rates
                 )

@@ -5,7 +5,8 @@ are done before it reads on past the end of an iteration. Every thread sleeps wh
 
 Source: QEMU migration/ram.c, later ram-compress.c (compress_page_with_multi_thread, do_compress_ram_page,
 flush_compressed_data, decompress_data_with_multi_threads, do_data_decompress, wait_for_decompress_done). A page that
-does not shrink is sent compressed all the same.
+does not shrink is sent compressed all the same. A page that finds no thread idle, where that is not waited for, goes on
+to save_zero_page: the migration thread looks at it itself.
 """
 
 import numpy as np
@@ -63,6 +64,7 @@ class ThreadsThread(CompressingThread):
         cost[lend.READ] = p.handoff_cycles * cycle_ns
         cost[lend.READ_BYTE] = p.again_ns / NORMAL_BYTES  # such a page is read to where it belongs
         cost[: lend.READ_BYTE + 1] *= pace.host
+        cost[lend.LOOK] = p.nonzero_check_cycles * cycle_ns * pace.host
         cost[lend.TAKE : lend.TAKE + 3] = self.take_ns(pace)
         cost[lend.LINK_NEW] = p.link_page_ns * pace.link
         cost[lend.LIGHT_SIZE] = ZERO_PAGE_BYTES

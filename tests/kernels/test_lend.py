@@ -70,6 +70,16 @@ def test_or_it_sends_the_item_as_it_is():
     g = ground(range(3))
     out = walk(g, wait=False)
     assert out.counts == [0, 3, 0, 1] and out.put == 2 * 62 + 300
+    look = ground(range(3))
+    walk(look, wait=False, LOOK=2.0)
+    assert look.clock[WORK] == g.clock[WORK] + 2
+
+
+def test_a_light_item_that_finds_no_helper_is_looked_at_by_the_worker_and_sent_as_one():
+    g = ground(range(4), heavy=[0, 1, 3])
+    out = walk(g, wait=False, apart=False)
+    assert out.counts == [1, 3, 0, 1] and out.put == g.clock[BYTES] == 2 * 62 + 9 + 300
+    assert g.clock[WORK] == 2 * (2 + 1) + 7
 
 
 def test_light_items_go_by_the_worker_or_by_the_helpers():
@@ -160,6 +170,8 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(
 
 
 MUTANTS = {
+    "a light item goes as a whole where no helper is idle": ("(who < 0 and not option[WAIT])", "False"),
+    "what goes as it came is not looked at": ("cost[LOOK] + size", "size"),
     "the last results are never sent": ("for who in range(done.size):", "for who in range(0):"),
     "helpers begin at once": ("clock[NOW] + cost[WAKE]", "clock[NOW]"),
     "unpackers begin at once": ("taker[0] + cost[WAKE]", "taker[0]"),
@@ -176,6 +188,8 @@ def right(form):
     """Whether a walk does what the cases above say."""
     one, three, two, both = ground([0]), ground(range(3)), ground(range(2)), ground(range(2))
     light = ground([0, 1], heavy=[])
+    passed = ground(range(4), heavy=[0, 1, 3])
+    walk(passed, form=form, wait=False, apart=False, LOOK=2.0)
     narrow = ground(range(2), capacity=62.0)
     walk(both, form=form)
     walk(light, form=form, apart=False)
@@ -186,6 +200,7 @@ def right(form):
         and two.clock[WORK] == 6
         and (both.clock[TAKEN], both.taker[0]) == (334, 339)
         and not light.unpacker.any()
+        and (passed.clock[BYTES], passed.clock[WORK]) == (2 * 62 + 9 + 300, 6 + 7 + 2)
         and walk(narrow, form=form).now == 116
     )
 

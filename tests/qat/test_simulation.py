@@ -74,6 +74,15 @@ def test_every_byte_of_compress_threads_is_accounted_for():
     assert t.transferred_bytes == pytest.approx(made.spent.wire_bytes, rel=1e-4)
 
 
+def test_who_finds_all_compress_threads_busy_looks_for_zero_pages_itself():
+    p = SMALL.replace(compress_wait=False, workers_check_zero=True, compress_threads_count=2)
+    made = run(p, "CPU threads")
+    t, raw = made.totals, made.spent.raw_pages
+    assert raw > 0.5 * NONZERO and t.duplicate_pages == ram_pages(p) - NONZERO
+    pages = (t.normal_pages - raw) * (HALF + 8 + 4 + 6) + raw * (8 + PAGE_BYTES) + t.duplicate_pages * 9
+    assert made.spent.wire_bytes == pytest.approx(pages + sum(NAME_BYTES.values()))
+
+
 def test_multifd_of_7_2_counts_whole_pages_and_10_0_what_it_sends():
     p = SMALL.replace(cpu_method="multifd zlib", channels_count=2)
     old, new = run(p, "CPU threads"), run(p.replace(multifd_counts_wire=True), "CPU threads")
