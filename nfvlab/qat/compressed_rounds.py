@@ -19,7 +19,7 @@ from nfvlab.qat.params import Params
 from nfvlab.qat.work import Flow, Way, mix
 
 FINE = 32  # how finely the mixture of pages sent again is known, for fewer kinds
-DEVICE = ("ring", "engine")
+DEVICE = ("ring", "engine", "cipher")
 Parts = tuple[tuple[float, str], ...]  # (share, content)
 
 

@@ -11,7 +11,7 @@ from nfvlab.precopy.rates import iteration_ns
 from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
-from nfvlab.qat.work import LENGTH_BYTES, ZLIB_BYTES, Way, Work
+from nfvlab.qat.work import LENGTH_BYTES, ZLIB_BYTES, ByCpu, Way, Work
 
 PACKET_HEADER_BYTES = 320  # QEMU migration/multifd.h MultiFDPacket_t, without its offsets
 OFFSET_BYTES = 8  # one for each page that a packet may hold
@@ -115,7 +115,7 @@ class Threads(CpuWay):
             reader_ns=read_ns,
             loaders_ns=self.inflate_ns(content) + self.store_ns(fresh),
             load_hold_ns=p.handoff_ns,
-            load_read_ns=read_ns,
+            load_read_ns=read_ns + size * self.tls_byte_ns,
             normal=1.0,
             content=1.0,
         )
@@ -179,7 +179,11 @@ class Channels(CpuWay):
             hold_ns=p.handoff_ns / p.packet_pages,
             loaders_ns=p.zero_load_ns,
         )
-        return self.sized(work, self.head_bytes, fresh, "zero")
+        return self.sized(work, self.head_bytes, fresh, "zero", by_cpu=self.by_channels(self.head_bytes))
+
+    def by_channels(self, size: float) -> ByCpu:
+        """What a channel writes and its fellow reads, they encrypt and decrypt."""
+        return ByCpu(workers=size, loaders=size)
 
     def packed(self, content: str, fresh: bool) -> tuple[float, Work]:
         """Its compressed size over 4096 bytes, and its work."""
@@ -205,7 +209,8 @@ class Channels(CpuWay):
     def framed(self, work: Work, size: float, fresh: bool) -> Work:
         """The page with its share of the packet's header, counted by either rule."""
         counted = None if self.p.multifd_counts_wire else PAGE_BYTES + self.head_bytes
-        return self.sized(work, self.head_bytes + size, fresh, counted=counted)
+        size += self.head_bytes
+        return self.sized(work, size, fresh, counted=counted, by_cpu=self.by_channels(size))
 
     def pool_ns(self, work: Work) -> float:
         """Channels at work, less what they lose when the migration thread waits for them all."""

@@ -1,7 +1,8 @@
 """Compression by a device in the migration thread: the talk's rings.
 
 Source: the talk. A request is built of several pages, submitted, its response polled for or told of by a coalesced
-interrupt, its pages sent; the device reads physical addresses.
+interrupt, its pages sent; the device reads physical addresses. Of an encrypted stream, the device may seal the pages of
+a request once they are compressed, shrunk or not: in its cipher, one after the other.
 """
 
 from math import ceil
@@ -13,7 +14,11 @@ from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
 from nfvlab.qat.slices import faults_ns, inflate_slice_ns, slice_ns
-from nfvlab.qat.work import LENGTH_BYTES, Way, Work
+from nfvlab.qat.work import LENGTH_BYTES, ByCpu, Way, Work
+
+SEAL_BYTES = (
+    12 + 16
+)  # NIST SP 800-38D, 8.2.1 and 5.2.1.2: AES-GCM's initialisation vector and tag, one a page
 
 
 class Turn(NamedTuple):
@@ -39,6 +44,9 @@ class Talk(Way):
         self.engine_ns = slice_ns(p, p.request_pages) / p.request_pages + faults_ns(p)
         self.turn_ns = p.engine_latency_ns / p.request_pages
         self.polls = not p.interrupts
+        self.seals = p.encrypted and p.device_encrypts
+        self.seal_bytes = SEAL_BYTES if self.seals else 0
+        self.cipher_byte_ns = 8e9 / p.cipher_bits_per_s if self.seals else 0.0
         address = p.cached_cycles if p.cached_translation else p.pagemap_cycles
         self.request_ns = self._request_ns(address, p.interrupts)
         if p.cached_translation:
@@ -80,12 +88,13 @@ class Talk(Way):
         """A page of which a share `raw` does not shrink; the rest takes `small` bytes."""
         p = self.p
         sent = raw * PAGE_BYTES + (1 - raw) * small
-        wire = raw * NORMAL_BYTES + (1 - raw) * (HEADER_BYTES + LENGTH_BYTES + small)
+        written = raw * NORMAL_BYTES + (1 - raw) * (HEADER_BYTES + LENGTH_BYTES + small) + self.seal_bytes
+        sealed = sent + self.seal_bytes if self.seals else 0.0
         read_ns = self.store_ns(fresh)
         inflate_ns = 0.0
         if p.destination_engine:
-            # its memory is locked, too, its addresses are kept, and it polls
-            read_ns += (1 - raw) * self._request_ns(p.cached_cycles, False)
+            # its memory is locked, too, its addresses are kept, and it polls; what is sealed goes to it, shrunk or not
+            read_ns += (1.0 if self.seals else 1 - raw) * self._request_ns(p.cached_cycles, False)
             inflate_ns = (1 - raw) * (inflate_slice_ns(p, p.request_pages) / p.request_pages)
         else:
             read_ns += (1 - raw) * 1e9 * PAGE_BYTES / p.inflate_bytes_per_s
@@ -98,9 +107,14 @@ class Talk(Way):
             hold_ns=self.turn_ns,
             reader_ns=read_ns,
             inflate_ns=inflate_ns,
+            cipher_ns=sent * self.cipher_byte_ns,
+            decipher_ns=sent * self.cipher_byte_ns if p.destination_engine else 0.0,
             normal=1.0,
         )
-        return self.sized(work, wire, fresh)
+        opened = sealed if p.destination_engine else 0.0
+        return self.sized(
+            work, written, fresh, by_cpu=ByCpu(thread=written - sealed, reader=written - opened)
+        )
 
     def other(self, content: str, fresh: bool) -> Work | None:
         """The ring is full: the page goes as it is."""
@@ -112,15 +126,26 @@ class Talk(Way):
         work = self.plain("own", fresh)._replace(
             content=float(content != "zero"), raw=float(content != "zero")
         )
-        return work if p.zero_check else work._replace(thread_ns=self.copy_ns)
+        return work if p.zero_check else work._replace(thread_ns=work.thread_ns - self.check_ns)
 
     def pool_ns(self, work: Work) -> float:
-        """The slices at work, or the turns of the ring: places over the time that a request keeps one."""
+        """Slices or ciphers at work, or the turns of the ring: places over the time that a request keeps one."""
         if not work.engine_ns:
             return 0.0
-        busy_ns = work.engine_ns / self.engines
-        turn_ns = work.engine_ns + work.hold_ns + (work.thread_ns if self.p.wait_when_full else 0.0)
-        return max(busy_ns, self._ring_ns(turn_ns))
+        turn_ns = self._away_ns(work) + (work.thread_ns if self.p.wait_when_full else 0.0)
+        return max(self._device_ns(work), self._ring_ns(turn_ns))
+
+    def slowest_of_pool(self, work: Work) -> str:
+        """The ring, in which the slices are; or the ciphers, if nothing is slower."""
+        return "cipher" if self.pool_ns(work) == work.cipher_ns / self.p.devices_count else self.pool_name
+
+    def _away_ns(self, work: Work) -> float:
+        """Time per page from a request's submission to its response, if it waits for nobody."""
+        return work.engine_ns + work.hold_ns + work.cipher_ns
+
+    def _device_ns(self, work: Work) -> float:
+        """Time per page of what is slower in the device when it is always busy: its slices, or its cipher."""
+        return max(work.engine_ns / self.engines, work.cipher_ns / self.p.devices_count)
 
     def _ring_ns(self, turn_ns: float) -> float:
         """Time per page of the ring.
@@ -159,12 +184,12 @@ class Talk(Way):
         """A turn beside a link or a destination that takes sent_ns a page; None if the ring is not full in turns."""
         p = self.p
         pages = p.request_pages * self.engine_ns / work.engine_ns  # that come for one request's
-        seen, after_ns, every_ns = self._seen()
+        seen, after_ns, every_ns = self._seen(pages * work.cipher_ns)
         if seen < p.ring_requests and seen * pages * sent_ns <= every_ns:
             return None  # the slices are slower
         build_ns = max(pages * work.thread_ns - self._send_ns(work, pages), 0.0)
         full_ns = build_ns * p.ring_requests
-        first_ns = build_ns + (self.engine_ns + self.turn_ns) * p.request_pages + after_ns
+        first_ns = build_ns + pages * self._away_ns(work) + after_ns
         gain_ns, groups = every_ns - seen * pages * work.thread_ns, 0
         if full_ns > first_ns:
             if gain_ns <= 0 or seen >= p.ring_requests:
@@ -180,16 +205,19 @@ class Talk(Way):
         """The thread's time for a response and its pages: finding it, headers, copies."""
         p = self.p
         cycles = p.poll_cycles + (p.interrupt_cycles / self.batch if p.interrupts else 0.0)
-        copies_ns = pages * self.copy_ns * work.wire_bytes / NORMAL_BYTES
-        return self.cycles_ns(cycles + p.request_pages * p.put_cycles) + copies_ns
+        by_cpu = HEADER_BYTES + LENGTH_BYTES if self.seals else work.wire_bytes
+        writing_ns = self.copy_ns * work.wire_bytes / NORMAL_BYTES + by_cpu * self.tls_byte_ns
+        return self.cycles_ns(cycles + p.request_pages * p.put_cycles) + pages * writing_ns
 
-    def _seen(self) -> tuple[float, float, float]:
+    def _seen(self, cipher_ns: float) -> tuple[float, float, float]:
         """Responses that are seen together; how long after the first of them; after how long the next so many.
 
-        The slices finish side by side. An interrupt tells of as many as it may, or of what there is after its delay:
-        that alone if the ring has not so many places.
+        The slices finish side by side; or the ciphers, if those are slower. An interrupt tells of as many as it
+        may, or of what there is after its delay: that alone if the ring has not so many places.
         """
         p, slices, slice_ns = self.p, float(self.engines), self.engine_ns * self.p.request_pages
+        if cipher_ns * p.slices_count > slice_ns:
+            slices, slice_ns = float(p.devices_count), cipher_ns
         if not p.interrupts:
             return slices, 0.0, slice_ns
         count = float(p.coalesce_requests)
@@ -208,11 +236,9 @@ class Talk(Way):
         in_turns_ns = turn.free_ns / turn.pages if turn else 0.0
         share = work.engine_ns / self.engine_ns
         pages = self.p.ring_requests * self.p.request_pages
-        empty_ns = min(
-            (self.engine_ns + self.turn_ns) * self.p.request_pages, pages * self.pool_ns(work) / share
-        )
+        empty_ns = min(self._away_ns(work) / share * self.p.request_pages, pages * self.pool_ns(work) / share)
         if share * pace_ns <= self.pool_ns(work) * (1 + 1e-9):
-            empty_ns = pages * self.engine_ns / self.engines  # the ring is full
+            empty_ns = pages * self._device_ns(work) / share  # the ring is full
         return in_turns_ns + empty_ns * pace_ns / iteration_ns(self.p)
 
     def engine_busy_ns(self, work: Work) -> float:
@@ -220,9 +246,11 @@ class Talk(Way):
         return work.engine_ns / self.engines
 
     def ring(self, work: Work) -> tuple[list[Station], float, int]:
-        """A request's way round: stations (thread, slices), the device's latency (ns), and the ring's places."""
+        """A request's way round: stations (thread, slices, ciphers), latency (ns), and the ring's places."""
         pages = self.p.request_pages
         stations = [Station(work.thread_ns * pages), Station(work.engine_ns * pages, self.engines)]
+        if work.cipher_ns:
+            stations.append(Station(work.cipher_ns * pages, self.p.devices_count))
         return stations, work.hold_ns * pages, self.p.ring_requests
 
     @property

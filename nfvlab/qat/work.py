@@ -3,6 +3,7 @@
 Sockets, rings and channels' queues let every station work at its own average, so the slowest sets the pace: the
 bottleneck law. What compresses has its own limit, `pool_ns` (a ring's turns, a device's slices, threads at work);
 pages that would have to wait for it either wait, or go another way, in a share that `mva.balance` finds.
+An encrypted stream is the work of the CPUs that write and read it (`Way.sized`).
 """
 
 from collections.abc import Iterable
@@ -12,8 +13,13 @@ from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
 from nfvlab.precopy.rates import NORMAL_BYTES
 from nfvlab.qat.mva import balance
 from nfvlab.qat.params import Params
+from nfvlab.units import KiB
 
 LENGTH_BYTES = 4  # QEMU migration/qemu-file.c: a compressed page is preceded by its length
+RECORD_BYTES, RECORD_MORE_BYTES = (
+    16 * KiB,
+    22,
+)  # RFC 8446, 5.1 and 5.2: header 5, content type 1, AES-GCM's tag 16
 SOURCE = ("thread", "channels", "shared cores")  # stations before the sockets
 ZLIB_BYTES = 6  # RFC 1950: two bytes of header, an Adler-32
 
@@ -22,10 +28,10 @@ class Work(NamedTuple):
     """Means of one page; a mixture's are the mixture of theirs.
 
     thread, reader: CPU of the migration thread and of the destination's loading thread. workers, loaders: of the other
-    threads at both ends. engine, inflate: time at a device's slice. hold, load_hold: time without work in which a
-    worker or a place in the ring is kept, or a loader. load_read: the part of reader in which a loader is kept. wire,
-    counted: bytes sent, and as QEMU counts them. normal: share that is not sent as a zero page; content: that is not
-    zero; raw: that is not zero and sent as it is.
+    threads at both ends. engine, inflate: time at a device's slice; cipher, decipher: at a device's cipher. hold,
+    load_hold: time without work in which a worker or a place in the ring is kept, or a loader. load_read: the part of
+    reader in which a loader is kept. wire, counted: bytes sent, and as QEMU counts them. normal: share that is not sent
+    as a zero page; content: that is not zero; raw: that is not zero and sent as it is.
     """
 
     thread_ns: float = 0.0
@@ -38,6 +44,8 @@ class Work(NamedTuple):
     load_hold_ns: float = 0.0
     load_read_ns: float = 0.0
     inflate_ns: float = 0.0
+    cipher_ns: float = 0.0
+    decipher_ns: float = 0.0
     wire_bytes: float = 0.0
     counted_bytes: float = 0.0
     normal: float = 0.0
@@ -59,6 +67,15 @@ def mix(parts: Iterable[tuple[float, Work]]) -> Work:
     for share, work in others:
         total = [have + share * more for have, more in zip(total, work, strict=True)]
     return Work._make(total)
+
+
+class ByCpu(NamedTuple):
+    """Bytes of a page that CPUs encrypt, if the stream is encrypted, and decrypt: by whom, as in `Work`."""
+
+    thread: float = 0.0
+    workers: float = 0.0
+    reader: float = 0.0
+    loaders: float = 0.0
 
 
 class Flow(NamedTuple):
@@ -92,6 +109,8 @@ class Way:
     def __init__(self, p: Params):
         self.p = p
         self.byte_ns = 1e9 / (p.link_bytes_per_s * p.link_share_frac)
+        self.tls_byte_ns = 1e9 / p.tls_bytes_per_s if p.encrypted else 0.0
+        self.records = 1 + RECORD_MORE_BYTES / RECORD_BYTES if p.encrypted else 1.0
         self.check_ns = min(p.nonzero_check_cycles * 1e9 / p.cpu_hz, p.send_ns)
         self.copy_ns = p.send_ns - self.check_ns
 
@@ -124,24 +143,46 @@ class Way:
         return self.p.first_touch_ns if fresh else self.p.again_ns
 
     def sized(
-        self, work: Work, wire: float, fresh: bool, kind: str = "", counted: float | None = None
+        self,
+        work: Work,
+        written: float,
+        fresh: bool,
+        kind: str = "",
+        counted: float | None = None,
+        by_cpu: ByCpu | None = None,
     ) -> Work:
-        """The page with its bytes and its time on the link, which adds none to the first touch of a zero page."""
+        """The page with its bytes, their encryption, and its time on the link.
+
+        The link adds none to the first touch of a zero page. by_cpu: who encrypts and decrypts what; by default all,
+        the migration thread and the loading thread. QEMU counts above TLS, whose records come on top.
+        """
         more = self.p.link_page_ns if fresh and kind != "zero" else 0.0
-        return work._replace(
+        wire, byte_ns = written * self.records, self.tls_byte_ns
+        work = work._replace(
             wire_bytes=wire,
-            counted_bytes=wire if counted is None else counted,
+            counted_bytes=written if counted is None else counted,
             link_ns=wire * self.byte_ns + more,
+        )
+        if not byte_ns:
+            return work
+        by_cpu = by_cpu or ByCpu(thread=written, reader=written)
+        return work._replace(
+            thread_ns=work.thread_ns + by_cpu.thread * byte_ns,
+            workers_ns=work.workers_ns + by_cpu.workers * byte_ns,
+            reader_ns=work.reader_ns + by_cpu.reader * byte_ns,
+            loaders_ns=work.loaders_ns + by_cpu.loaders * byte_ns,
         )
 
     def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
-        """Name and time per page of every station but the pool."""
+        """Name and time per page of every station but the pool; the cipher is the destination's."""
         load = max(
             0.0 if self.reads_apart else work.reader_ns,
             self.load_ns(work),
             work.inflate_ns / self.inflaters,
         )
         found = (("thread", work.thread_ns), ("link", work.link_ns), ("destination", load))
+        if work.decipher_ns:
+            found += (("cipher", work.decipher_ns / self.p.devices_count),)
         if self.p.shared_cores:
             found += (("shared cores", work.cpu_ns / self.p.shared_cores),)
         return found
@@ -154,6 +195,10 @@ class Way:
         """Time per page of what compresses, when it is always busy; 0 if there is no limit."""
         return 0.0
 
+    def slowest_of_pool(self, work: Work) -> str:
+        """What the pool is called where it is the slowest."""
+        return self.pool_name
+
     def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
         """CPU time per page of polling in vain; waits: the thread waits for the pool all the time."""
         return max(pace_ns - work.thread_ns, 0.0) if waits else 0.0
@@ -165,7 +210,8 @@ class Way:
     def flow(self, parts: list[tuple[float, str]], fresh: bool, sprints: bool = False) -> Flow:
         """The pace of a run of pages, (share, content) pairs.
 
-        sprints: sockets take what the source sends without a wait, so that it meets the pool at its own pace.
+        sprints: sockets take what the source sends without a wait, so that it meets the pool at its own pace. The
+        destination's cipher never makes it wait longer than its twin at the source, a part of the pool.
         """
         work = mix((share, self.page(content, fresh)) for share, content in parts)
         pool_ns, share, sprints = self.pool_ns(work), 1.0, sprints or self.sprints
@@ -203,13 +249,14 @@ class Way:
         stations = dict(self.stations(work))
         slowest = max(stations, key=stations.__getitem__)
         if pool_ns > stations[slowest]:
-            slowest = self.pool_name
+            slowest = self.slowest_of_pool(work)
         source_ns = max(
             stations["thread"], pool_ns, stations.get("shared cores", 0.0), stations.get("channels", 0.0)
         )
-        pace_ns = max(source_ns, stations["link"], stations["destination"])
+        load_ns = max(stations["destination"], stations.get("cipher", 0.0))
+        pace_ns = max(source_ns, stations["link"], load_ns)
         spin_ns = self.spin_ns(work, pace_ns, pool_ns >= pace_ns and share == 1) if self.polls else 0.0
-        return Flow(work, source_ns, stations["destination"], slowest, share, spin_ns)
+        return Flow(work, source_ns, load_ns, slowest, share, spin_ns)
 
 
-__all__ = ["HEADER_BYTES", "LENGTH_BYTES", "PAGE_BYTES", "ZLIB_BYTES", "Flow", "Way", "Work", "mix"]
+__all__ = ["HEADER_BYTES", "LENGTH_BYTES", "PAGE_BYTES", "ZLIB_BYTES", "ByCpu", "Flow", "Way", "Work", "mix"]
