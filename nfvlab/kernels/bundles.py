@@ -30,7 +30,7 @@ from nfvlab.kernels.conveyor import (
     take_item,
     work,
 )
-from nfvlab.kernels.device import UNIT, begin, call, end, request
+from nfvlab.kernels.device import UNIT, begin, call, end, later, request
 from nfvlab.kernels.jit import inlined, jit
 
 #: cost: the worker's work: for a light item, a heavy one, a bundle; time until a helper wakes
@@ -53,7 +53,8 @@ NEVER, ALWAYS, WHEN_EMPTY = 0, 1, 2
 #: a bundle: items, bytes, takers' work, link time; the takers' own work to unpack it, how many items of it are smaller;
 #: a helper's work to look at it, and its own to make it smaller; heavy items
 _COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 4, 5, 6, 7, 8
-#: what becomes of it: what its helper does next; queue of its call, items not yet in a request, last answer, answers
+#: what becomes of it: what its helper does next; queue of its call, items not yet in a request, when to look at answers
+#: so as to wait for none, answers
 _NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
 _IDLE, _BEGINS, _REQUESTS, _SENDS = 0, 1, 2, 3
 _FIELDS = 14
@@ -95,7 +96,7 @@ def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, 
         clock[HELPED] += busy
         load[_LEFT] -= items
         if answered > 0:
-            load[_LAST] = max(load[_LAST], answered)
+            load[_LAST] = later(device, load[_LAST], answered, load[_ANSWERS])
             load[_ANSWERS] += 1
     elif load[_NEXT] == _REQUESTS:
         now, spent = end(device, clock, rates, line, now, load[_LAST], load[_ANSWERS])

@@ -85,8 +85,17 @@ def request(device, clock, rates, queue, now, items, own_work, rng):
 
 
 @inlined
+def later(device, last, answered, before):
+    """When a caller can begin to look at answers and wait for none, the one at `answered` after `before` others.
+
+    It looks at them in the order of their requests, at one while others are not there yet; last: as found so far.
+    """
+    return max(last, answered - before * device.cost[POLL])
+
+
+@inlined
 def end(device, clock, rates, queue, now, last, answers):
-    """A call ends: its `answers`, the last of them at `last`, are taken, its instance is given back.
+    """A call ends: its `answers` are looked at (see `later` for `last`), its instance is given back.
 
     Returns (when that is done, the caller's CPU for it).
     """
@@ -113,7 +122,7 @@ def call(device, clock, rates, now, items, own_work, rng):
         now, cpu, _, answered = request(device, clock, rates, queue, now, part, own, rng)
         spent += cpu
         if answered > 0:
-            last = max(last, answered)
+            last = later(device, last, answered, answers)
             answers += 1
     now, cpu = end(device, clock, rates, queue, now, last, answers)
     return now, spent + cpu

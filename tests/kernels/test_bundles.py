@@ -112,12 +112,21 @@ def test_light_items_go_by_the_worker_or_in_bundles():
 def test_a_device_takes_a_bundle_in_requests():
     g = ground(range(2))
     out = walk(g, by={}, sync=bundles.ALWAYS)
-    # the helper begins at 9, submits by 11 and 13; served 11-24 and 24-37, answered at 42, two answers read by 44
-    assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 2 * (2 + 1) and out.now == 44
+    # the helper begins at 9, submits by 11 and 13; served 11-24 and 24-37; the answer at 29 is read meanwhile, that at
+    # 42 by 43
+    assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 2 * (2 + 1) and out.now == 43
     assert walk(ground(range(2)), by={"unit": 2}, sync=bundles.ALWAYS).now == 11 + 23 + 5 + 1
     g = ground(range(2))
     walk(g, by={"polls": True})
-    assert g.clock[HELPER_CPU] == 6 + (42 - 13)
+    assert g.clock[HELPER_CPU] == 2 * 2 + (43 - 13)
+
+
+def test_answers_that_come_together_are_read_one_after_the_other():
+    # served 11-24 and 13-26, answered at 29 and 31: read 29-39 and 39-49
+    assert walk(ground(range(2)), by={"servers": 2, "POLL": 10.0}, sync=bundles.ALWAYS).now == 49
+    # requests of two items and of one: submitted by 12 and 14, answered at 40 and 32, read 40-50 and 50-60
+    g = ground(range(3))
+    assert walk(g, items=3, by={"unit": 2, "servers": 2, "POLL": 10.0}, sync=bundles.ALWAYS).now == 60
 
 
 def test_each_request_has_a_head():
@@ -165,8 +174,8 @@ def test_an_instance_is_given_back_when_all_answers_are_in():
 def test_with_an_instance_a_helper_waits_for_a_place_in_its_queue():
     g = ground(range(2))
     out = walk(g, by={"instances": 1, "places": 1}, sync=bundles.ALWAYS)
-    # submitted by 11, served until 24; submitted by 26, served until 39, answered at 44, both answers read by 46
-    assert out.now == 46 and g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 6
+    # submitted by 11, served until 24; submitted by 26, served until 39, answered at 29 and 44, all read by 45
+    assert out.now == 45 and g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 6
 
 
 def test_faults_keep_a_server():
@@ -178,12 +187,12 @@ def test_faults_keep_a_server():
 def test_takers_have_a_device_of_their_own():
     g = ground(range(2))
     walk(g, takers_by={})
-    # in at 209; submitted by 211 and 213, served until 237, answered at 242, both answers read by 244
-    assert g.helper[1] == 0 and g.helper[0] == 209 and g.taker[0] == 244 and g.clock[TAKER_CPU] == 6
+    # in at 209; submitted by 211 and 213, served until 237, answered at 229 and 242, all read by 243
+    assert g.helper[1] == 0 and g.helper[0] == 209 and g.taker[0] == 243 and g.clock[TAKER_CPU] == 6
     g = ground(range(4), takers=2)
     walk(g, takers_by={"instances": 1})
     # the second is in at 213 and finds no instance
-    assert list(g.taker) == [244, 413] and g.clock[TAKER_CPU] == 6 + 200
+    assert list(g.taker) == [243, 413] and g.clock[TAKER_CPU] == 6 + 200
 
 
 def test_an_item_that_does_not_shrink_goes_whole():
@@ -260,6 +269,8 @@ def test_the_compiled_walk_is_the_plain_one_and_loses_nothing(todo, heavy, optio
 
 
 MUTANTS = {
+    "answers are read when all are in": ("answered - before * device.cost[POLL]", "answered"),
+    "answers are read whether in or not": ("max(last, answered - before * device.cost[POLL])", "last"),
     "the open bundle is forgotten": ("if bundle[_COUNT] > 0:", "if False:"),
     "nobody waits for the helpers": ("clock[NOW] = max(clock[NOW], helper[k])", "pass"),
     "work is carried over to the next bundle": ("bundle[:] = 0.0", "pass"),
