@@ -53,12 +53,17 @@ def test_the_destinations_threads_are_held_while_their_pages_are_read():
 
 
 class Ring:
-    """The talk's loop, page by page: a place is taken by the page that opens a request, and free once it is polled."""
+    """The talk's loop, page by page: a place is taken by the page that opens a request, and free once it is polled.
+
+    What is encrypted goes through its device's cipher once its slice is through; its pages' headers are the CPU's.
+    """
 
     def __init__(self, p, work, other):
         self.p, self.work, self.other = p, work, other
         self.cycle_ns = 1e9 / p.cpu_hz
         self.slices = [0.0] * (p.devices_count * p.slices_count)
+        self.ciphers = [0.0] * p.devices_count
+        self.header_ns = 12 * 1e9 / p.tls_bytes_per_s if p.encrypted else 0.0
         self.bits_ns = 1e9 * p.slices_count / p.engine_bits_per_s
         self.now_ns = self.linked_ns = 0.0
         self.ready: list[float] = []  # when each request's response is there, in order
@@ -80,7 +85,7 @@ class Ring:
             self.now_ns += p.poll_cycles * self.cycle_ns
             for _ in range(p.request_pages):
                 copied_ns = (p.send_ns - p.nonzero_check_cycles * self.cycle_ns) * self.work.wire_bytes / 4104
-                self.write(self.work, p.put_cycles * self.cycle_ns + copied_ns)
+                self.write(self.work, p.put_cycles * self.cycle_ns + copied_ns + self.header_ns)
 
     def page(self):
         """Come to a page; whether it went as it is."""
@@ -101,7 +106,12 @@ class Ring:
             at = int(np.argmin(self.slices))
             start_ns = max(self.now_ns, self.slices[at])
             self.slices[at] = start_ns + p.engine_request_ns + p.request_pages * 4096 * 8 * self.bits_ns
-            self.ready.append(self.slices[at] + p.engine_latency_ns)
+            device = at // p.slices_count
+            self.ciphers[device] = (
+                max(self.ciphers[device], self.slices[at]) + p.request_pages * self.work.cipher_ns
+            )
+            self.ready.append(self.ciphers[device] + p.engine_latency_ns)
+            self.ready.sort()
         return False
 
 
@@ -114,6 +124,25 @@ BLOCKED = {
     "many requests": {"ring_requests": 256},
     "a fast engine": {"ring_requests": 4, "engine_bits_per_s": 1e12, "engine_latency_ns": 20 * us},
     "a fast link": {"link_bytes_per_s": 100 * Gbps},
+    "encrypted": {"encrypted": True},
+    "encrypted, one request": {"encrypted": True, "ring_requests": 1, "engine_latency_ns": 40 * us},
+    "encrypted, few requests": {"encrypted": True, "ring_requests": 4, "engine_latency_ns": 40 * us},
+    "encrypted, fast TLS": {
+        "encrypted": True,
+        "tls_bytes_per_s": 5e9,
+        "ring_requests": 16,
+        "engine_latency_ns": 40 * us,
+    },
+    "a slow cipher": {"encrypted": True, "cipher_bits_per_s": 5e9, "tls_bytes_per_s": 5e9},
+    "a slower cipher": {"encrypted": True, "cipher_bits_per_s": 2e9, "tls_bytes_per_s": 5e9},
+    "ciphers of two devices": {
+        "encrypted": True,
+        "cipher_bits_per_s": 4e9,
+        "devices_count": 2,
+        "slices_count": 1,
+        "tls_bytes_per_s": 5e9,
+    },
+    "a slow cipher beside slow TLS": {"encrypted": True, "cipher_bits_per_s": 4e9},
 }
 
 
