@@ -22,7 +22,7 @@ from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
 from nfvlab.units import s
 
 PACKET_BYTES = 320  # MultiFDPacket_t; 8 bytes more for each page that a packet can hold
-GZIP_BYTES = 36  # QATzip's gzip header with its extra field, and footer
+GZIP_BYTES = 10 + 2 + 12 + 8  # RFC 1952: header, length of the extra field, that of QATzip (QzExtraField_T), footer
 LENGTH_BYTES = 4  # QPL: the length of each page
 RETRIES = 3  # QPL: before it falls back (MAX_SUBMIT_RETRY_NUM)
 IN_FLIGHT = 32  # QATzip: buffers of an instance (NUM_BUFF)
