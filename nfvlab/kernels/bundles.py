@@ -19,8 +19,8 @@ from nfvlab.kernels.conveyor import (
     TAKEN,
     TAKER_CPU,
     admit,
+    any_of,
     carry,
-    drawn,
     first_free,
     first_from,
     hold,
@@ -45,7 +45,9 @@ LIGHT_SIZE, WHOLE, SMALLEST_RAW, HEAD, REQUEST_HEAD, ITEM_HEAD = 12, 13, 14, 15,
 COUNTED = 18
 #: cost: a helper's work per byte of the head that it sends to synchronise
 HEAD_BYTE = 19
-COSTS = 20
+#: cost: bytes between the parts, each as large as a request, of what a helper makes of a whole bundle under one head
+PART_HEAD = 20
+COSTS = 21
 #: option: items of a bundle, the worker tells light items apart, wait for all helpers at the end (NEVER, ALWAYS or
 #: WHEN_EMPTY), a device helps the helpers, the takers
 ITEMS, APART, SYNC, SERVED, TAKERS_SERVED = 0, 1, 2, 3, 4
@@ -56,8 +58,10 @@ _COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 
 #: what becomes of it: what its helper does next; queue of its call, items not yet in a request, when to look at answers
 #: so as to wait for none, answers
 _NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
+#: bytes that its helper makes its items larger by than the device would, and that it has become larger by
+_MORE, _GROWN = 14, 15
 _IDLE, _BEGINS, _REQUESTS, _SENDS = 0, 1, 2, 3
-_FIELDS = 14
+_FIELDS = 16
 
 
 @inlined
@@ -77,6 +81,13 @@ def _take(clock, taker, rates, arrived, load, takers_device, option, rng):
 
 
 @inlined
+def _grow(load, by):
+    """A bundle becomes larger after it has been given to a helper."""
+    load[_SIZE] += by
+    load[_GROWN] += by
+
+
+@inlined
 def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, cost, option, rng):
     """A helper does what is next with its bundle, at time `now`; returns when it goes on."""
     spent, line = 0.0, np.int64(load[_LINE])
@@ -88,6 +99,9 @@ def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, 
             spent = load[_OWN]
             now = others_work(clock, now, spent, rates)
             clock[HELPED] += 0.0 if option[SERVED] else spent
+            if option[SERVED] and load[_HEAVY] > 0:
+                parts = np.ceil(load[_HEAVY] / device.option[UNIT]) - 1
+                _grow(load, load[_MORE] + parts * (cost[PART_HEAD] - cost[REQUEST_HEAD]))
             load[_NEXT] = _SENDS
     elif load[_NEXT] == _REQUESTS and load[_LEFT] > 0:
         items = min(np.int64(load[_LEFT]), device.option[UNIT])
@@ -98,6 +112,8 @@ def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, 
         if answered > 0:
             load[_LAST] = later(device, load[_LAST], answered, load[_ANSWERS])
             load[_ANSWERS] += 1
+        else:
+            _grow(load, load[_MORE] * items / load[_HEAVY])
     elif load[_NEXT] == _REQUESTS:
         now, spent = end(device, clock, rates, line, now, load[_LAST], load[_ANSWERS])
         load[_NEXT] = _SENDS
@@ -144,7 +160,10 @@ def _advance(
 def _dispatch(
     clock, taker, pipe, pipe_at, rates, helper, loads, bundle, device, takers_device, cost, option, rng
 ):
-    """Give the bundle to a helper that is idle, or to the first that will be; returns what the bundle counts."""
+    """Give the bundle to a helper that is idle, or to the first that will be.
+
+    Returns what the bundle counts, with what the one before has become larger by.
+    """
     others = (taker, pipe, pipe_at, rates, helper, loads, device, takers_device, cost, option, rng)
     _advance(clock[NOW], True, clock, *others)
     who = _first(helper, loads, True)
@@ -155,8 +174,9 @@ def _dispatch(
     heads = np.ceil(bundle[_HEAVY] / device.option[UNIT]) if option[SERVED] else 0.0
     bundle[_SIZE] += cost[HEAD] + heads * cost[REQUEST_HEAD]
     bundle[_NEXT] = _BEGINS
+    grown = loads[who, _GROWN]
     loads[who] = bundle
-    counted = bundle[_HEAVY] * cost[COUNTED] + cost[HEAD] if cost[COUNTED] > 0 else bundle[_SIZE]
+    counted = bundle[_HEAVY] * cost[COUNTED] + cost[HEAD] if cost[COUNTED] > 0 else bundle[_SIZE] + grown
     bundle[:] = 0.0
     return counted
 
@@ -196,6 +216,7 @@ def walk(
     device,
     takers_device,
     sizes,
+    more,
     help_work,
     unpack_work,
     bounds,
@@ -205,9 +226,10 @@ def walk(
 ):
     """Send the items of `todo` from item `at` on, circularly, until a limit is passed (see `kernels.pipe.walk`).
 
-    helper: float64, when each is done. device, takers_device: see `kernels.device`. sizes: float64[3, m]; help_work,
-    unpack_work: float64[3], a helper's and a taker's work for an item of each content if no device does it. cost:
-    float64[COSTS], option: int64[5].
+    helper: float64, when each is done. device, takers_device: see `kernels.device`. sizes: float64[3, m]; more: the
+    same, by how much an item is larger if a helper makes it in the device's place. help_work, unpack_work: float64[3],
+    a helper's and a taker's work for an item of each content if no device does it. cost: float64[COSTS], option:
+    int64[5].
     Returns (counts: int64[4] of light, new, seen and raw items, bytes as they count, next item, items left).
     """
     counts = np.zeros(4, dtype=np.int64)
@@ -235,7 +257,8 @@ def walk(
             else:
                 work(clock, cost[QUEUE], rates)
                 sort = sort_of(item, bounds)
-                size = drawn(sizes, sort, rng)
+                which = any_of(sizes, rng)
+                size = sizes[sort, which]
                 bundle[_OWN] += help_work[sort]
                 if size >= cost[SMALLEST_RAW]:
                     counts[RAW] += 1
@@ -243,6 +266,7 @@ def walk(
                 else:
                     bundle[_UNPACK] += unpack_work[sort]
                     bundle[_SMALL] += 1
+                    bundle[_MORE] += more[sort, which]
                 bundle[_SIZE] += size + cost[ITEM_HEAD]
                 bundle[_LOOK] += cost[HELPER_LOOK] + cost[COPY]
                 bundle[_HEAVY] += 1
@@ -259,6 +283,8 @@ def walk(
     if bundle[_COUNT] > 0:
         put += _dispatch(clock, *others, bundle, *ways)
     _advance(np.inf, False, clock, *others, *ways)
+    if cost[COUNTED] == 0:
+        put += loads[:, _GROWN].sum()
     if option[SYNC] == ALWAYS or (option[SYNC] == WHEN_EMPTY and left == 0):
         put += _synchronise(clock, taker, pipe, pipe_at, rates, helper, cost)
     return counts, put, item % (todo.size << 6), left

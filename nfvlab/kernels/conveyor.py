@@ -137,9 +137,15 @@ def sort_of(item, bounds):
 
 
 @inlined
+def any_of(sizes, rng):
+    """The index of one of the sizes of each kind of content, all equally likely."""
+    return min(np.int64(rng.random() * sizes.shape[1]), sizes.shape[1] - 1)
+
+
+@inlined
 def drawn(sizes, sort, rng):
     """One of the sizes of a kind of content, all equally likely."""
-    return sizes[sort, min(np.int64(rng.random() * sizes.shape[1]), sizes.shape[1] - 1)]
+    return sizes[sort, any_of(sizes, rng)]
 
 
 @inlined

@@ -1,11 +1,12 @@
 """multifd channels that compress: by CPU with zlib or zstd, by QATzip, by QPL on IAA devices.
 
 Source: QEMU migration/multifd.c, multifd-zlib.c, multifd-zstd.c, multifd-qatzip.c, multifd-qpl.c; intel/QATzip
-src/qatzip.c (qzCompressCrc, qzGrabInstance, qzReleaseInstance). A packet of pages
-goes to an idle channel. zlib and zstd keep their stream, and its history, from packet to packet. QATzip copies the
-packet and cuts it into buffers, for a call that takes an instance and is made in software if none is to be had, at
-either end. QPL submits each page, does in software what the work queue does not take after some tries, and sends a page
-that does not shrink as it is; a page that its device finds unmapped costs an IO page fault.
+src/qatzip.c (qzCompressCrc, qzGrabInstance, qzReleaseInstance), src/qatzip_sw.c. A packet of pages goes to an idle
+channel. zlib and zstd keep their stream, and its history, from packet to packet. QATzip copies the packet and cuts it
+into buffers, for a call that takes an instance and is made in software if none is to be had, at either end: by zlib,
+with its dynamic codes, as one gzip member with a full flush between the buffers. QPL submits each page, does what the
+work queue does not take after some tries in software, of the same level and with the same codes, and sends a page that
+does not shrink as it is; a page that its device finds unmapped costs an IO page fault.
 """
 
 import math
@@ -22,9 +23,13 @@ from nfvlab.qat.thread import CompressingThread, Pace, per_cycle_ns
 from nfvlab.units import s
 
 PACKET_BYTES = 320  # MultiFDPacket_t; 8 bytes more for each page that a packet can hold
-GZIP_BYTES = 10 + 2 + 12 + 8  # RFC 1952: header, length of the extra field, that of QATzip (QzExtraField_T), footer
+GZIP_BYTES = (
+    10 + 2 + 12 + 8
+)  # RFC 1952: header, length of the extra field, that of QATzip (QzExtraField_T), footer
+FLUSH_BYTES = 5  # RFC 1951: the empty stored block, with what fills the byte, that ends a part of a stream
 LENGTH_BYTES = 4  # QPL: the length of each page
 RETRIES = 3  # QPL: before it falls back (MAX_SUBMIT_RETRY_NUM)
+SOFTWARE_LEVEL = "1"  # QEMU's default for QATzip, all that it does with QPL
 IN_FLIGHT = 32  # QATzip: buffers of an instance (NUM_BUFF)
 
 
@@ -46,6 +51,10 @@ class ChannelsThread(CompressingThread):
         level = p.engine_deflate if self.served else p.zlib_level
         column = sizes.ZSTD if self.method == "multifd zstd" else sizes.COLUMN_OF_DEFLATE[level]
         self.sizes = sizes.tables(p, column, stream=self.method != "IAA")
+        self.more = np.zeros_like(self.sizes)
+        if self.method == "QATzip":
+            by_software = sizes.COLUMN_OF_DEFLATE[SOFTWARE_LEVEL]
+            self.more = sizes.tables(p, by_software, stream=True) - self.sizes
         self.help_ns, self.unpack_ns = self._by_content()
         sync = bundles.ALWAYS if p.sync_each_iteration else bundles.WHEN_EMPTY
         takers_served = self.served and p.destination_engine
@@ -74,7 +83,7 @@ class ChannelsThread(CompressingThread):
                 p, PAGE_BYTES / p.zstd_bytes_per_s * s, PAGE_BYTES / p.zstd_random_bytes_per_s * s
             )
             return shrink, sizes.by_content(p, PAGE_BYTES / p.unzstd_bytes_per_s * s, 0.0)
-        return deflate_page_ns(p.replace(zlib_level="1") if self.served else p), inflate_page_ns(p)
+        return deflate_page_ns(p.replace(zlib_level=SOFTWARE_LEVEL) if self.served else p), inflate_page_ns(p)
 
     def engines(self) -> float:
         """Slices of all devices; without devices, channels."""
@@ -107,6 +116,7 @@ class ChannelsThread(CompressingThread):
         cost[bundles.SMALLEST_RAW] = PAGE_BYTES if self.method == "IAA" else math.inf
         cost[bundles.HEAD] = PACKET_BYTES + 8 * p.packet_pages
         cost[bundles.REQUEST_HEAD] = GZIP_BYTES if self.method == "QATzip" else 0.0
+        cost[bundles.PART_HEAD] = FLUSH_BYTES
         cost[bundles.ITEM_HEAD] = LENGTH_BYTES if self.method == "IAA" else 0.0
         cost[bundles.COUNTED] = 0.0 if p.multifd_counts_wire else PAGE_BYTES
         return cost
@@ -139,6 +149,7 @@ class ChannelsThread(CompressingThread):
             self.source._replace(cost=at_source),
             self.destination._replace(cost=at_destination),
             self.sizes,
+            self.more,
             self.help_ns * pace.host,
             self.unpack_ns * pace.host,
             self.bounds,

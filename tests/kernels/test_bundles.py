@@ -48,13 +48,14 @@ def walk(
     """by, takers_by: what `new_device` takes, for helpers and takers that have a device."""
     limits = {name: more.pop(name) for name in ("budget", "deadline") if name in more}
     help_work, unpack_work = more.pop("help_work", HELP), more.pop("unpack_work", HELP)
+    larger = np.zeros_like(g.sizes) + more.pop("larger", 0.0)
     cost = np.zeros(bundles.COSTS)
     for name, value in (COSTS | more).items():
         cost[getattr(bundles, name)] = value
     option = np.array([items, apart, sync, by is not None, takers_by is not None])
     g.helper = np.zeros(helpers)
     g.devices = [new_device(**(given or {})) for given in (by, takers_by)]
-    last = (help_work, unpack_work, g.bounds, cost, option, g.rng)
+    last = (larger, help_work, unpack_work, g.bounds, cost, option, g.rng)
     return walked(form, g, (g.helper, *g.devices), last, **limits)
 
 
@@ -165,6 +166,24 @@ def test_a_helper_without_an_instance_does_its_whole_bundle_itself():
     assert g.clock[HELPED] == 39 and g.clock[HELPER_CPU] == 9 + 300
 
 
+def test_what_a_helper_makes_instead_of_the_device_has_another_size():
+    how = {"REQUEST_HEAD": 7.0, "PART_HEAD": 3.0}
+    for larger in (0.0, -10.0, 4.0):
+        g = ground(range(4))
+        out = walk(g, by={"instances": 1}, larger=larger, **how)
+        # the device: a head for each of two requests; the helper: one head, and a mark between the parts
+        device_bytes, own_bytes = 20 + 2 * (50 + 7), 20 + 2 * (50 + larger) + 7 + 3
+        assert out.put == g.clock[BYTES] == device_bytes + own_bytes
+        g = ground(range(4))
+        walk(g, by={"least": 2}, larger=larger, **how)
+        assert g.clock[BYTES] == 2 * (20 + 2 * (50 + larger + 7))
+    g = ground(range(4))
+    assert walk(g, by={"instances": 1}, larger=4.0, COUNTED=300.0).put == 2 * (2 * 300 + 20)
+    g = ground(range(4))
+    walk(g, larger=4.0, **how)
+    assert g.clock[BYTES] == 2 * 120  # no device that it would do without
+
+
 def test_an_instance_is_given_back_when_all_answers_are_in():
     g = ground(range(4))
     walk(g, by={"instances": 1}, helpers=1)
@@ -230,6 +249,9 @@ scenario = st.fixed_dictionaries(
         "helpers": st.integers(1, 3),
         "by": devices,
         "takers_by": devices,
+        "larger": st.sampled_from([0.0, -3.0, 7.0]),
+        "PART_HEAD": st.just(2.0),
+        "REQUEST_HEAD": st.sampled_from([0.0, 9.0]),
         "COUNTED": st.sampled_from([0.0, 4096.0]),
         "budget": st.sampled_from([1e18, 2000.0]),
     }
@@ -288,6 +310,9 @@ MUTANTS = {
         "    loads[who] = bundle\n",
         "    loads[who] = bundle\n    _advance(np.inf, False, clock, *others)\n",
     ),
+    "a helper makes what the device would": ("load[_SIZE] += by", "pass"),
+    "what has grown is not counted": ("load[_GROWN] += by", "pass"),
+    "a helper makes a head for each part": ("* (cost[PART_HEAD] - cost[REQUEST_HEAD])", "* 0.0"),
     "takers do not wait for their device": ("    taker[who] = now\n", "    taker[who] = arrived\n"),
 }
 CASES = (
@@ -295,6 +320,7 @@ CASES = (
     test_what_is_too_small_or_finds_no_place_in_the_queue_the_helper_does_itself,
     test_helpers_find_the_queue_as_it_is_at_their_time,
     test_a_helper_without_an_instance_does_its_whole_bundle_itself,
+    test_what_a_helper_makes_instead_of_the_device_has_another_size,
     test_an_instance_is_given_back_when_all_answers_are_in,
     test_with_an_instance_a_helper_waits_for_a_place_in_its_queue,
     test_faults_keep_a_server,

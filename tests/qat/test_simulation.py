@@ -12,7 +12,7 @@ from nfvlab.precopy.memory import layout
 from nfvlab.precopy.migration_thread import MigrationThread
 from nfvlab.precopy.params import PAGE_BYTES, boot_pages, ram_pages
 from nfvlab.precopy.ramblocks import NAME_BYTES
-from nfvlab.qat import channels, compress_threads, rings, simulation
+from nfvlab.qat import channels, compress_threads, rings, simulation, sizes
 from nfvlab.qat.books import sync_work_ns
 from nfvlab.qat.params import OUTPUTS, WAYS, Params
 from nfvlab.qat.simulation import Samples, migrate, outputs_of, simulate
@@ -363,6 +363,28 @@ def test_the_ring_plays_no_part_in_qatzip_nor_the_instances_in_iaa():
 def test_software_beside_a_device_is_of_level_1():
     p = FAST.replace(accelerator="QATzip", instances_count=1)
     assert out(p) == out(p.replace(zlib_level="9"))
+
+
+def test_qatzip_in_software_writes_zlibs_dynamic_codes():
+    p = FAST.replace(accelerator="QATzip", channels_count=4, engine_request_ns=0.0, packet_pages=16)
+    fixed = HALF * sizes.factor(sizes.COLUMN_OF_DEFLATE["1 fixed"])
+    assert fixed > 1.2 * HALF
+    for instances in (4, 1):
+        made = run(p.replace(instances_count=instances))
+        by_device = made.spent.engine_ns * p.slices_count / rings.engine_page_ns(p)
+        zeros = (ram_pages(p) - NONZERO) * 9 + sum(NAME_BYTES.values())
+        pages = made.spent.wire_bytes - zeros
+        heads = (pages - by_device * fixed - (NONZERO - by_device) * HALF) / (NONZERO / 16)
+        least = 320 + 8 * 16 + 10 + 2 + 12 + 8  # RFC 1952, with QATzip's field
+        assert least <= heads < least + 4  # some packets are not full
+        assert (by_device < 0.95 * NONZERO) == (instances == 1)
+
+
+def test_iaa_in_software_writes_what_its_device_does():
+    p = FAST.replace(accelerator="IAA", engine_bits_per_s=2e9, multifd_counts_wire=True)
+    few, many = run(p.replace(ring_requests=8)), run(p.replace(ring_requests=4096))
+    assert few.spent.engine_ns < 0.9 * many.spent.engine_ns
+    assert few.spent.wire_bytes == pytest.approx(many.spent.wire_bytes, rel=1e-3)
 
 
 def test_memory_that_is_not_locked_faults_in_iaa_but_not_in_qatzips_buffers():
