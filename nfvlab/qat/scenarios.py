@@ -16,6 +16,7 @@ SCENARIOS: dict[str, Params] = {
     "fast link": _TALK.replace(link_bytes_per_s=100 * Gbps),
     "fast link, new engine": _TALK.replace(link_bytes_per_s=100 * Gbps, engine_bits_per_s=100e9),
     "small ring, far engine": _TALK.replace(ring_requests=4, engine_latency_ns=40 * us),
+    "encrypted": _TALK.replace(encrypted=True),
     "1 GbE, multifd zstd": _TALK.replace(
         link_bytes_per_s=1 * Gbps, write_rate_per_s=1e4, cpu_method="multifd zstd"
     ),
