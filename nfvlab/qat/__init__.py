@@ -8,9 +8,9 @@ Mechanism
     builds requests of several pages, submits them to the device's ring, polls for responses and sends what comes back;
     a page that finds the ring full goes as it is, or the thread waits. The device compresses each page by deflate, on
     slices that work side by side. Today's QEMU has multifd channels instead, each with zlib, zstd, QATzip (buffers of
-    64 KiB, software if no instance is free) or QPL (a work queue for all), and older ones compress threads. An encrypted
-    stream costs the CPUs that write and read it their time (TLS), or the talk's device a pass through its cipher. Sizes
-    are those of measured pages; rounds, dirty log and stop rule are those of `precopy`.
+    64 KiB, software if no instance is free) or QPL (a work queue for all), and older ones compress threads. To encrypt
+    the stream costs the CPUs that write and read it their time (TLS), or the talk's device a pass through its cipher.
+    Sizes are those of measured pages; rounds, dirty log and stop rule are those of `precopy`.
 
 Assumptions
     A device's rate is its slices' together, and a request's time goes with its pages; a core's speed is one constant a
@@ -25,8 +25,8 @@ References
     the talk (slide text: rows qat-* of data/published.csv); Liang Li, QEMU
     docs/multi-thread-compression.txt, 2015; QEMU migration/ram.c, ram-compress.c, multifd-zlib.c, multifd-zstd.c,
     multifd-qatzip.c, multifd-qpl.c, docs/devel/migration/qatzip-compression.rst, qpl-compression.rst; intel/QATzip
-    src/qatzip.c; RFC 1951 (deflate); RFC 8446 (TLS 1.3 records); Reiser and Lavenberg, JACM 27, 1980 (mean-value analysis); Denning and Buzen,
-    Computing Surveys 10, 1978 (bottleneck law).
+    src/qatzip.c; RFC 1951 (deflate); RFC 8446 (TLS 1.3 records); Reiser and Lavenberg, JACM 27, 1980 (mean-value
+    analysis); Denning and Buzen, Computing Surveys 10, 1978 (bottleneck law).
 """
 
 from nfvlab.qat.analytic import Theory, analyze
