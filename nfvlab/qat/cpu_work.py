@@ -4,13 +4,14 @@ Sources: QEMU 7.2 migration/ram.c (compress threads, xbzrle), migration/multifd.
 migration/page_cache.c; docs/multi-thread-compression.txt, docs/xbzrle.txt.
 """
 
-from math import ceil
+from math import ceil, sqrt
 
 from nfvlab.precopy.params import HEADER_BYTES, PAGE_BYTES, ZERO_PAGE_BYTES
 from nfvlab.precopy.rates import iteration_ns
 from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
+from nfvlab.qat.turns import chance_ns, passed_by, turn_ns
 from nfvlab.qat.work import LENGTH_BYTES, ZLIB_BYTES, ByCpu, Way, Work
 
 PACKET_HEADER_BYTES = 320  # QEMU migration/multifd.h MultiFDPacket_t, without its offsets
@@ -59,27 +60,14 @@ def zlib_ns(p: Params, content: str) -> float:
     return 1e9 * PAGE_BYTES / speeds[p.zlib_level]
 
 
-def turn_ns(held_ns: float, caller_ns: float, wake_ns: float, threads: int) -> float:
-    """Time per page of a saturated pool of threads: each is held for held_ns a page, caller_ns of it by its caller.
-
-    A caller that comes round before the first thread is done sleeps, and runs wake_ns after it was. By then the others
-    are done as well: their turns are of one length, and those that it finds done together it hands out to one after
-    the other, so that they stay together. So the wake-up is on top of every turn, not of every page. A pool is
-    saturated for good once it is: what came faster than its turns waits in the socket.
-    """
-    if threads * caller_ns >= held_ns:
-        return held_ns / threads
-    return (held_ns + wake_ns) / threads
-
-
 class Threads(CpuWay):
     """Compress threads: one page at a time each, handed over and collected by the migration thread.
 
     A thread and its page go round as in the machine-repair problem: at the migration thread, to wake up, to compress.
     Pages are sent compressed even if they did not shrink. The destination's threads go round alike: the loading thread
     reads into a thread's buffer, which takes its share of copying a page, and wakes it; it decompresses into guest
-    memory. What a saturated pool costs beside:
-    see `turn_ns`.
+    memory. What a saturated pool costs beside: see `turn_ns`. Encryption takes the caller longer the larger a page is;
+    so it may be early at times, though not on the average: see `chance_ns`.
     """
 
     pool_name = "threads"
@@ -102,7 +90,8 @@ class Threads(CpuWay):
                 reader_ns=p.zero_load_ns,
             )
             return self.sized(work, ZERO_PAGE_BYTES, fresh, "zero")
-        size = law(p, content, self.method).mean_bytes + ZLIB_BYTES
+        found = law(p, content, self.method)
+        size = found.mean_bytes + ZLIB_BYTES
         share = size / PAGE_BYTES
         check_ns, read_ns = self.check_ns, self.handoff_ns + p.again_ns * share
         work = Work(
@@ -119,7 +108,8 @@ class Threads(CpuWay):
             normal=1.0,
             content=1.0,
         )
-        return self.sized(work, HEADER_BYTES + LENGTH_BYTES + size, fresh)
+        written = HEADER_BYTES + LENGTH_BYTES + size
+        return self.sized(work, written, fresh)._replace(squared_bytes=written**2 + found.variance_bytes2)
 
     def other(self, content: str, fresh: bool) -> Work | None:
         """Without waiting: the migration thread sends the page itself, after a look whether it is zero."""
@@ -129,13 +119,33 @@ class Threads(CpuWay):
         """Turns of the threads; the migration thread sleeps for one that is done, or passes them all by."""
         held_ns = work.workers_ns + work.hold_ns
         if held_ns and self.p.compress_wait:
+            spread_ns = self.spread_ns(work, self.engines)
+            if spread_ns:
+                return chance_ns(held_ns, work.thread_ns, work.hold_ns, self.engines, spread_ns)
             return turn_ns(held_ns + work.thread_ns, work.thread_ns, work.hold_ns, self.engines)
         return held_ns / self.engines
 
     def load_ns(self, work: Work) -> float:
         """Turns of the destination's threads; a page that was not compressed is the loading thread's own work."""
         held_ns = work.load_read_ns + work.load_hold_ns + work.loaders_ns
+        spread_ns = self.spread_ns(work, self.loaders) if work.load_read_ns else 0.0
+        if spread_ns:
+            away_ns = held_ns - work.load_read_ns
+            return chance_ns(away_ns, work.reader_ns, work.load_hold_ns, self.loaders, spread_ns)
         return turn_ns(held_ns, work.reader_ns, work.load_hold_ns, self.loaders)
+
+    def spread_ns(self, work: Work, threads: int) -> float:
+        """Standard deviation of what encryption takes while the other threads get a page each; 0 without."""
+        variance = max(work.squared_bytes - work.counted_bytes**2, 0.0)
+        return self.tls_byte_ns * sqrt(max(threads - 1, 0) * variance)
+
+    def turn_share(self, work: Work, other: Work) -> float:
+        """Share of the pages that find a thread, where encryption varies by chance: see `passed_by`."""
+        held_ns, spread_ns = work.workers_ns + work.hold_ns, self.spread_ns(work, self.engines)
+        if not spread_ns or not other.thread_ns:
+            return 1.0
+        raw = passed_by(held_ns, work.thread_ns, other.thread_ns, self.engines, spread_ns)
+        return 1 / (1 + raw)
 
     def ring(self, work: Work) -> tuple[list[Station], float, int]:
         """The repairman, what his machines take before he is with them again (ns), and their number."""

@@ -37,6 +37,11 @@ class Law(NamedTuple):
     least_bytes: float
     raw_frac: float
 
+    @property
+    def variance_bytes2(self) -> float:
+        """Variance of the compressed size."""
+        return (self.mean_bytes * self.cv_frac) ** 2
+
 
 def law(p: Params, content: str, method: str, streamed: bool = False) -> Law:
     """The law of a page; content: one of CONTENTS or "system"; method: a key of COLUMNS.

@@ -31,7 +31,7 @@ class Work(NamedTuple):
     threads at both ends. engine, inflate: time at a device's slice; cipher, decipher: at a device's cipher. hold,
     load_hold: time without work in which a worker or a place in the ring is kept, or a loader. load_read: the part of
     reader in which a loader is kept. wire, counted: bytes sent, and as QEMU counts them. normal: share that is not sent
-    as a zero page; content: that is not zero; raw: that is not zero and sent as it is.
+    as a zero page; content: that is not zero; raw: not zero and sent as it is. squared: mean square of `counted`.
     """
 
     thread_ns: float = 0.0
@@ -51,6 +51,7 @@ class Work(NamedTuple):
     normal: float = 0.0
     content: float = 0.0
     raw: float = 0.0
+    squared_bytes: float = 0.0
 
     @property
     def cpu_ns(self) -> float:

@@ -105,7 +105,7 @@ def test_encryption_is_never_for_free(p):
         for content in CONTENTS:
             a, b = (way.flow([(1.0, content)], True) for way in (plain, shut))
             assert b.work.cpu_ns > a.work.cpu_ns and b.work.wire_bytes > a.work.wire_bytes
-            assert max(b.source_ns, b.load_ns) >= max(a.source_ns, a.load_ns) * (1 - 1e-9)
+            assert max(b.source_ns, b.load_ns) >= max(a.source_ns, a.load_ns) * (1 - 1e-4)
 
 
 # -- who pays ------------------------------------------------------------------------------------------------------

@@ -1,53 +1,14 @@
-"""What goes round in turns, page by page beside the laws: threads and who waits for them, rings, a device's packets."""
+"""What goes round in turns, page by page beside the laws: rings, with ciphers or without, and a device's packets."""
 
 import numpy as np
 import pytest
 
-from nfvlab.qat.cpu_work import Threads, turn_ns
 from nfvlab.qat.device_work import Qatzip
 from nfvlab.qat.iaa_work import Iaa
 from nfvlab.qat.laws import law
 from nfvlab.qat.params import Params
 from nfvlab.qat.ring_work import Talk
 from nfvlab.units import Gbps, s, us
-
-# -- threads -------------------------------------------------------------------------------------------------------
-
-
-def handed_out(threads, caller_ns, wake_ns, work_ns, pages=4000):
-    """Time per page: a caller that sleeps while no thread is done, page by page; threads begin at random."""
-    done = [float(ns) for ns in np.random.default_rng(7).uniform(0, 2 * work_ns, threads)]
-    now_ns = 0.0
-    for _ in range(pages):
-        first = int(np.argmin(done))
-        if done[first] > now_ns:
-            now_ns = done[first] + wake_ns
-        now_ns += caller_ns
-        done[first] = now_ns + wake_ns + work_ns
-    return now_ns / pages
-
-
-@pytest.mark.parametrize("threads", [1, 2, 5, 8])
-@pytest.mark.parametrize("wake_ns", [0.0, 5.0, 30.0])
-@pytest.mark.parametrize("caller_ns", [1.0, 6.0])
-def test_a_sleeping_caller_is_woken_once_a_turn(threads, wake_ns, caller_ns):
-    pool_ns = turn_ns(caller_ns + wake_ns + 21.0, caller_ns, wake_ns, threads)
-    seen_ns = handed_out(threads, caller_ns, wake_ns, 21.0)
-    assert max(pool_ns, caller_ns) == pytest.approx(seen_ns, rel=0.02)
-
-
-def test_the_destinations_threads_are_held_while_their_pages_are_read():
-    """Two threads at the destination, all pages through them: reading, wake-up, inflating and storing, a wake-up."""
-    p = Params(compress_threads_count=64, decompress_threads_count=2)
-    share = (law(p, "calgary", "1").mean_bytes + 6) / 4096
-    read_ns = p.handoff_cycles * 1e9 / p.cpu_hz + p.again_ns * share
-    turn_ns = read_ns + 2 * p.handoff_ns + 4096e9 / p.inflate_bytes_per_s + p.first_touch_ns
-    flow = Threads(p).flow([(1.0, "calgary")], True)
-    assert (flow.slowest, flow.load_ns) == ("destination", pytest.approx(turn_ns / 2))
-    assert (
-        Threads(p.replace(decompress_threads_count=64)).flow([(1.0, "calgary")], True).load_ns < turn_ns / 8
-    )
-
 
 # -- the ring ------------------------------------------------------------------------------------------------------
 
