@@ -6,7 +6,8 @@ are done before it reads on past the end of an iteration. Every thread sleeps wh
 Source: QEMU migration/ram.c, later ram-compress.c (compress_page_with_multi_thread, do_compress_ram_page,
 flush_compressed_data, decompress_data_with_multi_threads, do_data_decompress, wait_for_decompress_done). A page that
 does not shrink is sent compressed all the same. A page that finds no thread idle, where that is not waited for, goes on
-to save_zero_page: the migration thread looks at it itself.
+to save_zero_page: the migration thread looks at it itself. Left out: since 3.1 the source waits for its threads where
+the walk starts over or a block ends, and not after each iteration; that saves about 0.2 % of the recordings' time.
 """
 
 import numpy as np
