@@ -141,11 +141,11 @@ class Threads(CpuWay):
 
     def turn_share(self, work: Work, other: Work) -> float:
         """Share of the pages that find a thread, where encryption varies by chance: see `passed_by`."""
-        held_ns, spread_ns = work.workers_ns + work.hold_ns, self.spread_ns(work, self.engines)
-        if not spread_ns or not other.thread_ns:
+        spread_ns = self.spread_ns(work, self.engines)
+        if not spread_ns:
             return 1.0
-        raw = passed_by(held_ns, work.thread_ns, other.thread_ns, self.engines, spread_ns)
-        return 1 / (1 + raw)
+        sent_ns, raw_ns = (max(ns for _, ns in self.stations(one)) for one in (work, other))
+        return 1 / (1 + passed_by(work.workers_ns + work.hold_ns, sent_ns, raw_ns, self.engines, spread_ns))
 
     def ring(self, work: Work) -> tuple[list[Station], float, int]:
         """The repairman, what his machines take before he is with them again (ns), and their number."""

@@ -31,14 +31,15 @@ def chance_ns(away_ns: float, caller_ns: float, wake_ns: float, threads: int, sp
 
     A thread is away for away_ns; its caller comes round when it has seen to the others. If that is too early, it waits
     for what is missing, and for its wake-up. So long it comes later to all others, taken in the mean: it is early more
-    often where threads are two or three. Bisected.
+    often where threads are two or three. A long wake-up keeps the threads together, as in `turn_ns`. Bisected.
     """
 
     def found_ns(wait_ns: float) -> float:
         early, missing_ns = shortfall(away_ns - (threads - 1) * (caller_ns + wait_ns), spread_ns)
         return early * wake_ns + missing_ns
 
-    return caller_ns + _settled(found_ns, wake_ns + away_ns)
+    together_ns = turn_ns(caller_ns + away_ns, caller_ns, wake_ns, threads)
+    return max(caller_ns + _settled(found_ns, wake_ns + away_ns), together_ns)
 
 
 def passed_by(away_ns: float, caller_ns: float, raw_ns: float, threads: int, spread_ns: float) -> float:

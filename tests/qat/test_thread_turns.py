@@ -56,6 +56,14 @@ def test_a_caller_whose_times_vary_is_early_at_times(threads, load):
     assert passed_by(away_ns, 10.0, 18.0, threads, turns) == pytest.approx(raw, abs=0.065)
 
 
+@pytest.mark.parametrize("threads", [2, 4, 9])
+def test_a_long_wake_up_keeps_threads_together_whatever_varies(threads):
+    away_ns = 8.0 * threads + 60.0
+    seen_ns, _ = varied(threads, 3.0, 60.0, 0.0, away_ns)
+    spread_ns = 3.0 * np.sqrt(threads - 1)
+    assert chance_ns(away_ns, 10.0, 60.0, threads, spread_ns) == pytest.approx(seen_ns, rel=0.03)
+
+
 def test_a_caller_whose_times_hardly_vary_is_early_always_or_never():
     for away_ns in (20.0, 60.0):
         steady_ns = max(turn_ns(10.0 + away_ns, 10.0, 5.0, 4), 10.0)
