@@ -34,10 +34,10 @@ TOLERANCE = 0.05
 NONE, CPU, QAT = range(3)
 MISSING = {
     "qat-downtime": (
-        "How fast the GiB is rewritten, and in which rhythm. The stop rule leaves what can be sent in the downtime "
-        "limit at the rate that QEMU counts, so that the downtime shrinks as the bytes do; by where in a round the "
-        "rest falls below the limit, it shrinks by less or more. By the textbook's rounds, which leave no rest unsent, "
-        "it would shrink to the square of the ratio: see textbook_frac."
+        "The downtime limit, and how fast and in which rhythm the GiB is rewritten. The stop rule leaves what can be "
+        "sent in the limit at the rate that QEMU counts, so that the downtime shrinks as the bytes do; by where in a "
+        "round the rest falls below the limit, it shrinks by less or more: see `unsaid`. By the textbook's rounds, "
+        "which leave no rest unsent, it would shrink to the square of the ratio."
     ),
     "qat-total": "Bytes at the link's rate; what the authors' source or destination adds to a page is not known.",
     "qat-traffic": "Pages that are compressed smaller than this reading has it.",
