@@ -38,7 +38,7 @@ from nfvlab.kernels.conveyor import (
 )
 from nfvlab.kernels.jit import inlined, jit
 
-#: cost: the worker's work by step
+#: cost: the worker's work by step; PUT is that for the head of a smaller item
 CHECK, BUILD, SUBMIT, POLL, PUT, PER_BYTE, INTERRUPT = 0, 1, 2, 3, 4, 5, 6
 #: cost: the server's time per request and per item, that of no server, and what a fault adds to how many of the items
 REQUEST, ITEM, LATENCY, FAULT, FAULT_SHARE = 7, 8, 9, 10, 11
@@ -55,18 +55,18 @@ LOOK = 29
 COSTS = 30
 #: option: items of a request, requests in flight, wait for the ring, tell light items apart, answers per interrupt
 ITEMS, DEPTH, WAIT, APART, ANSWERS = 0, 1, 2, 3, 4
-#: ring_at: the oldest request, how many, how many announced; sums: requests, items in them, interrupts
-_HEAD, _FILL, _ANNOUNCED, REQUESTS, SERVED, INTERRUPTS = 0, 1, 2, 3, 4, 5
-#: a request: bytes, takers' work, link time, their device's time, items; then rows of `sealers`, whether sealed or not:
-#: bytes for the sealer, device, when the server is done, when the sealer is
-_SIZE, _TAKE, _LINK, _DEVICE, _COUNT, _LINE = 0, 1, 2, 3, 4, 5
+#: ring_at: the oldest request, how many, how many announced; sums: requests, items in them, interrupts, smaller items
+_HEAD, _FILL, _ANNOUNCED, REQUESTS, SERVED, INTERRUPTS, SMALLER = 0, 1, 2, 3, 4, 5, 6
+#: a request: bytes, takers' work, link time, their device's time, items, how many of them are smaller; then rows of
+#: `sealers`, whether sealed or not: bytes for the sealer, device, when the server is done, when the sealer is
+_SIZE, _TAKE, _LINK, _DEVICE, _COUNT, _SMALL, _LINE = 0, 1, 2, 3, 4, 5, 6
 _INSIDE, _DONE = _LINE + sealers.BYTES, _LINE + sealers.SEALED
 _FIELDS = _LINE + sealers.ROWS
 
 
 def new_ring(depth: int):
     """An empty ring of requests and the one being built: (ring, ring_at, open request)."""
-    return np.zeros((_FIELDS, depth)), np.zeros(6, dtype=np.int64), np.zeros(_FIELDS)
+    return np.zeros((_FIELDS, depth)), np.zeros(7, dtype=np.int64), np.zeros(_FIELDS)
 
 
 @jit
@@ -133,7 +133,7 @@ def _collect(wait, clock, taker, pipe, pipe_at, rates, ring, ring_at, sealer, co
         head = ring_at[_HEAD]
         size = ring[_SIZE, head]
         sealed = ring[_INSIDE, head] + ring[_COUNT, head] * cost[SEAL_HEAD]
-        putting = cost[POLL] + ring[_COUNT, head] * cost[PUT] + size * cost[PER_BYTE]
+        putting = cost[POLL] + ring[_SMALL, head] * cost[PUT] + size * cost[PER_BYTE]
         work(clock, putting + (size - sealed) * cost[SEAL_BYTE], rates)
         _forward(clock, taker, pipe, pipe_at, rates, ring, head, size, sealed, sealer, cost)
         ring_at[_HEAD] = (head + 1) % ring.shape[1]
@@ -150,6 +150,7 @@ def _submit(clock, rates, server, ring, ring_at, opened, sealer, cost, faults):
     clock[HELPED] += busy
     ring_at[REQUESTS] += 1
     ring_at[SERVED] += np.int64(opened[_COUNT])
+    ring_at[SMALLER] += np.int64(opened[_SMALL])
     by = who % sealer.shape[1]
     opened[_LINE + sealers.BY] = by
     opened[_LINE + sealers.COMES] = opened[_DONE] = server[who]
@@ -239,6 +240,7 @@ def walk(
                 size, head = size + cost[HEAD], cost[HEAD]
                 take += cost[TAKE_MORE]
                 device = cost[TAKE_DEVICE]
+                opened[_SMALL] += 1
             if cost[FAULT_SHARE] > 0 and rng.random() < cost[FAULT_SHARE]:
                 faults += 1
             if cost[SEALER_BYTE] > 0:

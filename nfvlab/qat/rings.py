@@ -15,7 +15,7 @@ from nfvlab.units import s
 
 LENGTH_BYTES = 4  # before the compressed page, as in the stream of QEMU's compress threads
 
-_COUNTERS = (offload.REQUESTS, offload.SERVED, offload.INTERRUPTS)
+_COUNTERS = (offload.REQUESTS, offload.SERVED, offload.INTERRUPTS, offload.SMALLER)
 
 
 def engine_page_ns(p) -> float:
@@ -104,7 +104,7 @@ class RingThread(CompressingThread):
     def cycles_by_step(self) -> dict[str, float]:
         """The migration thread's cycles, per page that is not zero: their sum is all its work but synchronisations."""
         p, t = self.p, self.totals
-        requests, served, interrupts = (int(self.ring_at[k]) for k in _COUNTERS)
+        requests, served, interrupts, smaller = (int(self.ring_at[k]) for k in _COUNTERS)
         cycle_ns = per_cycle_ns(p)
         translate = p.cached_cycles if p.cached_translation else p.pagemap_cycles
         steps = {
@@ -115,7 +115,7 @@ class RingThread(CompressingThread):
             "submit": requests * p.submit_cycles,
             "poll": requests * p.poll_cycles,
             "interrupt": interrupts * p.interrupt_cycles,
-            "put": served * p.put_cycles,
+            "put": smaller * p.put_cycles,
         }
         copied_bytes = float(self.clocks[conveyor.BYTES])
         by_cpu = copied_bytes + self.named_bytes - float(self.sealer[sealers.TOTAL].sum())

@@ -97,6 +97,11 @@ def test_an_item_that_does_not_shrink_goes_whole():
     g = ground([0], sizes=np.full((3, 1), 250.0))
     out = walk(g)
     assert out.put == 300 and out.counts == [0, 1, 0, 1]
+    assert g.clock[WORK] == BUILD + SUBMIT + POLL  # it has the head of every item that goes as it came
+    g = ground(range(3), sizes=np.array([[50.0, 250.0]] * 3))
+    out = walk(g, items=3)
+    assert 0 < out.counts[3] < 3
+    assert g.clock[WORK] == 3 * BUILD + SUBMIT + POLL + (3 - out.counts[3]) * PUT
 
 
 def test_light_items_are_told_apart_or_served_like_the_others():
@@ -143,7 +148,7 @@ def test_what_servers_made_is_sealed_before_it_is_answered_and_heads_by_the_work
 def test_an_item_that_does_not_shrink_is_sealed_as_it_is():
     g = ground([0], sizes=np.full((3, 1), 250.0))
     out = walk(g, **SEALED)
-    assert out.put == 300 + 28 and out.now == 16 + 292 / 2 + 5 + POLL + PUT + 8 / 4
+    assert out.put == 300 + 28 and out.now == 16 + 292 / 2 + 5 + POLL + 8 / 4
 
 
 def test_the_worker_seals_what_is_no_request():
@@ -228,6 +233,10 @@ MUTANTS = {
     "the ring holds one more": ("ring_at[_FILL] == option[DEPTH]", "ring_at[_FILL] > option[DEPTH]"),
     "answers still out at the end are forgotten": ("while ring_at[_FILL] > 0:", "while False:"),
     "an open request is not submitted": ("if opened[_COUNT] > 0:", "if False:"),
+    "every item of a request is smaller": (
+        "                opened[_SMALL] += 1\n            if cost[FAULT_SHARE]",
+        "            opened[_SMALL] += 1\n            if cost[FAULT_SHARE]",
+    ),
     "an item that grows goes as it came": ("size >= cost[SMALLEST_RAW]", "False"),
     "what was sent is not remembered": (
         "take_item(todo, heavy, seen,",
@@ -266,6 +275,7 @@ def right(form):
         and looked.clock[WORK] == full.clock[WORK] + 2
         and (sealed.clock[BYTES], sealed.clock[WORK]) == (2 * 90 + 300, 2 * (5 + 3) + 300 / 4)
         and whole.put == 300 == grown.clock[BYTES]
+        and grown.clock[WORK] == BUILD + SUBMIT + POLL
         and last.put == rest.clock[BYTES]
         and again.counts == [0, 0, 5, 0]
     )

@@ -130,6 +130,7 @@ def test_a_link_that_is_the_bottleneck_sets_the_time():
         {"zero_check": True, "ring_requests": 2, "engine_bits_per_s": 1e9},
         {"interrupts": True},
         {"cached_translation": False},
+        {"content": "random"},
         {"encrypted": True},
         {"encrypted": True, "device_encrypts": False, "zero_check": True},
     ],
@@ -271,6 +272,16 @@ def test_a_zero_check_spares_the_engine_and_costs_the_thread():
 def test_random_pages_go_as_they_are():
     found = out(SMALL.replace(content="random", zero_check=True, wait_when_full=True))
     assert found["raw_frac"] == pytest.approx(65536 / NONZERO, rel=0.01)
+
+
+def test_only_a_compressed_page_costs_its_header():
+    p = FAST.replace(content="random")
+    thread = simulation.thread_of(p, "QAT", np.random.default_rng(SEED))
+    thread.run()
+    t = thread.totals
+    smaller = t.normal_pages - thread.raw_pages
+    assert 0 < smaller < 0.5 * t.normal_pages
+    assert thread.cycles_by_step()["put"] * t.normal_pages == pytest.approx(smaller * p.put_cycles)
 
 
 def test_threads_wait_or_send_raw():
