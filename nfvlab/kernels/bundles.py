@@ -72,7 +72,9 @@ def _take(clock, taker, rates, arrived, load, takers_device, option, rng):
     spent += load[_SIZE] * rates[OPEN]
     now = others_work(clock, max(taker[who], arrived), spent, rates)
     if option[TAKERS_SERVED]:
-        now, cpu = call(takers_device, clock, rates, now, np.int64(load[_SMALL]), load[_UNPACK], rng)
+        items = np.int64(load[_SMALL])
+        first = min(items, takers_device.option[UNIT])
+        now, cpu = call(takers_device, clock, rates, now, items, first, load[_UNPACK], rng)
         spent += cpu
     taker[who] = now
     clock[TAKER_CPU] += spent
@@ -92,7 +94,7 @@ def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, 
     """A helper does what is next with its bundle, at time `now`; returns when it goes on."""
     spent, line = 0.0, np.int64(load[_LINE])
     if load[_NEXT] == _BEGINS:
-        line = begin(device, now) if option[SERVED] else -1
+        line = begin(device, now, load[_HEAVY]) if option[SERVED] else -1
         load[_LINE], load[_LEFT], load[_LAST], load[_ANSWERS] = line, load[_HEAVY], now, 0
         load[_NEXT] = _REQUESTS
         if line < 0:

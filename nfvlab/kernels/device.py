@@ -1,9 +1,10 @@
 """A device that several callers share: instances to be had, a queue, servers; what it does not take a caller does.
 
-A caller makes a call of several requests. With instances it needs one for the whole call, and does all of it itself if
-none is to be had; then each instance has a queue of its own, and a caller waits for a place in it. Without instances
-there is one queue, and a caller that finds no place after some tries does that request itself. A place in the queue is
-held until a server is done. Requests and calls are to be made in the order of their times, as far as that matters.
+A caller makes a call of several requests, and does all of it itself if it is too small. With instances it needs one for
+the whole call, and does all of it itself if none is to be had; then each instance has a queue of its own, and a caller
+waits for a place in it. Without instances there is one queue, and a caller that finds no place after some tries does
+that request itself. A place in the queue is held until a server is done. Requests and calls are to be made in the order
+of their times, as far as that matters.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ SUBMIT, POLL = 0, 1
 #: cost: a server's time per request and per item, that of no server, and what a fault adds to how many of the items
 REQUEST, ITEM, LATENCY, FAULT, FAULT_SHARE = 2, 3, 4, 5, 6
 COSTS = 7
-#: option: items of a request, least of them for the device, tries, the caller does not sleep while it waits for answers
+#: option: items of a request, least of a call for the device, tries, the caller stays awake while it waits for answers
 UNIT, LEAST, TRIES, POLLS = 0, 1, 2, 3
 OPTIONS = 4
 
@@ -42,8 +43,10 @@ def new_device(servers: int, places: int, instances: int, cost: np.ndarray, opti
 
 
 @inlined
-def begin(device, now):
-    """Take an instance for a call that begins now; returns the call's queue, -1 if no instance is to be had."""
+def begin(device, now, items):
+    """Take an instance for a call that begins now; returns its queue, -1 if it is too small or there is no instance."""
+    if items < device.option[LEAST]:
+        return -1
     if device.instance.size == 0:
         return 0
     which = idle(device.instance, now)
@@ -61,15 +64,14 @@ def request(device, clock, rates, queue, now, items, own_work, rng):
     cost, option, spent = device.cost, device.option, 0.0
     at = device.queue_at[queue]
     taken = False
-    if items >= option[LEAST]:
-        if device.instance.size > 0:
-            now = max(now, device.queue[queue, at])
-        for _ in range(option[TRIES]):
-            now = others_work(clock, now, cost[SUBMIT], rates)
-            spent += cost[SUBMIT]
-            if device.queue[queue, at] <= now:
-                taken = True
-                break
+    if device.instance.size > 0:
+        now = max(now, device.queue[queue, at])
+    for _ in range(option[TRIES]):
+        now = others_work(clock, now, cost[SUBMIT], rates)
+        spent += cost[SUBMIT]
+        if device.queue[queue, at] <= now:
+            taken = True
+            break
     if not taken:
         return others_work(clock, now, own_work, rates), spent + own_work, 0.0, 0.0
     faults = 0
@@ -109,9 +111,12 @@ def end(device, clock, rates, queue, now, last, answers):
 
 
 @inlined
-def call(device, clock, rates, now, items, own_work, rng):
-    """A whole call, all its requests at once: (when it ends, the caller's CPU)."""
-    queue = begin(device, now)
+def call(device, clock, rates, now, items, first, own_work, rng):
+    """A whole call, all its requests at once: (when it ends, the caller's CPU).
+
+    first: the items of its first part, by which the caller tells whether it is too small.
+    """
+    queue = begin(device, now, first)
     if queue < 0:
         return others_work(clock, now, own_work, rates), own_work
     left, last, answers, spent = items, now, 0, 0.0

@@ -1,12 +1,13 @@
 """multifd channels that compress: by CPU with zlib or zstd, by QATzip, by QPL on IAA devices.
 
 Source: QEMU migration/multifd.c, multifd-zlib.c, multifd-zstd.c, multifd-qatzip.c, multifd-qpl.c; intel/QATzip
-src/qatzip.c (qzCompressCrc, qzGrabInstance, qzReleaseInstance), src/qatzip_sw.c. A packet of pages goes to an idle
-channel. zlib and zstd keep their stream, and its history, from packet to packet. QATzip copies the packet and cuts it
-into buffers, for a call that takes an instance and is made in software if none is to be had, at either end: by zlib,
-with its dynamic codes, as one gzip member with a full flush between the buffers. QPL submits each page, does what the
-work queue does not take after some tries in software, of the same level and with the same codes, and sends a page that
-does not shrink as it is; a page that its device finds unmapped costs an IO page fault.
+src/qatzip.c (qzCompressCrc, qzDecompress, qzGrabInstance, qzReleaseInstance), src/qatzip_sw.c. A packet of pages goes
+to an idle channel. zlib and zstd keep their stream, and its history, from packet to packet. QATzip copies the packet
+and cuts it into buffers, for a call that takes an instance and is made in software if none is to be had, at either end,
+or if the packet (at the destination, what its first gzip member holds) is too small: by zlib, with its dynamic codes,
+as one gzip member with a full flush between the buffers. QPL submits each page, does what the work queue does not take
+after some tries in software, of the same level and with the same codes, and sends a page that does not shrink as it is;
+a page that its device finds unmapped costs an IO page fault.
 """
 
 import math
@@ -68,7 +69,8 @@ class ChannelsThread(CompressingThread):
         slices = p.devices_count * p.slices_count
         if self.method == "QATzip":
             buffer_pages = min(int(p.buffer_bytes // PAGE_BYTES), p.packet_pages)
-            option = (buffer_pages, math.ceil(p.software_below_bytes / PAGE_BYTES), 1, False)
+            least = max(math.ceil(p.software_below_bytes / PAGE_BYTES), 1)
+            option = (buffer_pages, least, 1, False)
             places, instances = IN_FLIGHT, p.instances_count
         else:
             option, places, instances = (1, 0, 1 + RETRIES, True), p.ring_requests, 0

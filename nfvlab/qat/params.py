@@ -231,10 +231,10 @@ class Params(Cpus):
     )
     software_below_bytes: float = param(
         1 * KiB,
-        "QATzip: smaller buffers are compressed in software",
+        "QATzip: smaller packets, as a whole, are compressed in software; smaller first buffers of one, decompressed",
         domain=(0, 1024 * KiB),
         typical=(0, 64 * KiB),
-        source=QATZIP + ": input_sz_thrshold 1 KiB",
+        source=QATZIP + ": input_sz_thrshold 1 KiB; src/qatzip.c qzCompressCrc, qzDecompress",
     )
     instances_count: int = param(
         16,

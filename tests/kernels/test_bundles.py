@@ -135,9 +135,13 @@ def test_each_request_has_a_head():
 
 
 def test_what_is_too_small_or_finds_no_place_in_the_queue_the_helper_does_itself():
-    g = ground(range(2))
-    walk(g, by={"least": 2})
-    assert g.clock[HELPED] == 0 and g.clock[HELPER_CPU] == 200
+    for instances in (0, 2):
+        g = ground(range(2))
+        walk(g, by={"least": 3, "instances": instances})
+        assert g.clock[HELPED] == 0 and g.clock[HELPER_CPU] == 200
+        g = ground(range(2))
+        walk(g, by={"least": 2, "instances": instances})  # each request is smaller, but not the call
+        assert g.clock[HELPED] == 26 and g.clock[HELPER_CPU] == 6
     # the place is taken at 11 until 24: tried for at 13, at 15 ... 19, and with success at 25
     for tries, helped, cpu in ((1, 13, 2 + 2 + 100 + 1), (4, 13, 2 + 8 + 100 + 1), (7, 26, 2 + 14 + 2)):
         g = ground(range(2))
@@ -175,8 +179,11 @@ def test_what_a_helper_makes_instead_of_the_device_has_another_size():
         device_bytes, own_bytes = 20 + 2 * (50 + 7), 20 + 2 * (50 + larger) + 7 + 3
         assert out.put == g.clock[BYTES] == device_bytes + own_bytes
         g = ground(range(4))
-        walk(g, by={"least": 2}, larger=larger, **how)
-        assert g.clock[BYTES] == 2 * (20 + 2 * (50 + larger + 7))
+        walk(g, by={"least": 3}, larger=larger, **how)
+        assert g.clock[BYTES] == 2 * own_bytes
+        g = ground(range(2))
+        walk(g, by={"places": 1}, larger=larger, **how)  # only the second finds no place
+        assert g.clock[BYTES] == device_bytes + larger
     g = ground(range(4))
     assert walk(g, by={"instances": 1}, larger=4.0, COUNTED=300.0).put == 2 * (2 * 300 + 20)
     g = ground(range(4))
@@ -212,6 +219,13 @@ def test_takers_have_a_device_of_their_own():
     walk(g, takers_by={"instances": 1})
     # the second is in at 213 and finds no instance
     assert list(g.taker) == [243, 413] and g.clock[TAKER_CPU] == 6 + 200
+
+
+def test_a_taker_judges_a_bundle_by_its_first_part():
+    for unit, least, cpu in ((1, 1, 6), (1, 2, 200), (2, 2, 3), (2, 3, 200)):
+        g = ground(range(2))
+        walk(g, by={"unit": unit}, takers_by={"unit": unit, "least": least})
+        assert g.clock[TAKER_CPU] == cpu
 
 
 def test_an_item_that_does_not_shrink_goes_whole():
@@ -299,6 +313,15 @@ MUTANTS = {
     "light items are lost on the wire": ("if lights > 0:", "if False:"),
     "an instance is never given back": ("device.instance[queue] = now", "pass"),
     "an instance is given back at once": ("device.instance[which] = np.inf", "pass"),
+    "each request is too small for itself": (
+        "    taken = False\n",
+        "    taken = False\n    if items < option[LEAST]:\n"
+        "        return others_work(clock, now, own_work, rates), own_work, 0.0, 0.0\n",
+    ),
+    "a taker judges a bundle by all of it": (
+        "first = min(items, takers_device.option[UNIT])",
+        "first = items",
+    ),
     "nobody waits for a place in an instance's queue": ("now = max(now, device.queue[queue, at])", "pass"),
     "a try costs nothing": ("spent += cost[SUBMIT]", "pass"),
     "a place is free when its request is begun": (
@@ -325,6 +348,7 @@ CASES = (
     test_with_an_instance_a_helper_waits_for_a_place_in_its_queue,
     test_faults_keep_a_server,
     test_takers_have_a_device_of_their_own,
+    test_a_taker_judges_a_bundle_by_its_first_part,
     test_a_bundle_may_stay_open_at_the_end_only_to_be_sent_as_it_is,
     test_to_synchronise_is_to_wait_for_all_and_send_a_head_each,
     test_light_items_go_by_the_worker_or_in_bundles,

@@ -328,10 +328,16 @@ def test_what_the_loading_thread_does_is_a_part_of_what_a_page_costs_the_destina
     assert spent.destination_cpu_ns == pytest.approx(NONZERO * page + zeros)
 
 
-def test_qatzip_in_software_where_the_buffers_are_small():
-    p = FAST.replace(accelerator="QATzip")
-    device, software = out(p), out(p.replace(software_below_bytes=128 * 1024.0))
+def test_qatzip_in_software_where_the_packets_are_small():
+    p = FAST.replace(accelerator="QATzip", zero_check=False)
+    packet, buffer = p.packet_pages * PAGE_BYTES, p.buffer_bytes
+    assert buffer < packet
+    device, software = out(p), out(p.replace(software_below_bytes=packet + 1.0))
     assert software["engine_busy_frac"] == 0 and software["source_cpu_frac"] > 3 * device["source_cpu_frac"]
+    between = out(p.replace(software_below_bytes=buffer + 1.0))  # the destination looks at the first buffer
+    by_device = [found["engine_busy_frac"] * found["total_time_ns"] for found in (device, between)]
+    assert by_device[1] > 0.95 * by_device[0]
+    assert cpu_ns(between, "destination") > 2 * cpu_ns(device, "destination")
 
 
 def test_iaa_falls_back_to_software_when_its_queue_is_full():
