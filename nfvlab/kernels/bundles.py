@@ -3,7 +3,8 @@
 A bundle goes to a helper that is idle; if none is, the worker waits. A helper works through its bundle, alone or by a
 call to the device that all helpers share (`kernels.device`), and puts it into the pipe, where it may wait for room;
 what helpers do is done in the order of its times. A taker unpacks a bundle, alone or by a call to the takers' device,
-in the order in which bundles arrive. Before a walk ends, all bundles are on their way.
+in the order in which bundles arrive; what a helper made alone is in one part, and the device takes no part larger than
+a request. Before a walk ends, all bundles are on their way.
 """
 
 import numpy as np
@@ -58,10 +59,11 @@ _COUNT, _SIZE, _TAKE, _LINK, _UNPACK, _SMALL, _LOOK, _OWN, _HEAVY = 0, 1, 2, 3, 
 #: what becomes of it: what its helper does next; queue of its call, items not yet in a request, when to look at answers
 #: so as to wait for none, answers
 _NEXT, _LINE, _LEFT, _LAST, _ANSWERS = 9, 10, 11, 12, 13
-#: bytes that its helper makes its items larger by than the device would, and that it has become larger by
-_MORE, _GROWN = 14, 15
+#: bytes that its helper makes its items larger by than the device would, and that it has become larger by; whether its
+#: helper has made it all in one part
+_MORE, _GROWN, _ONE_PART = 14, 15, 16
 _IDLE, _BEGINS, _REQUESTS, _SENDS = 0, 1, 2, 3
-_FIELDS = 16
+_FIELDS = 17
 
 
 @inlined
@@ -73,7 +75,7 @@ def _take(clock, taker, rates, arrived, load, takers_device, option, rng):
     now = others_work(clock, max(taker[who], arrived), spent, rates)
     if option[TAKERS_SERVED]:
         items = np.int64(load[_SMALL])
-        first = min(items, takers_device.option[UNIT])
+        first = items if load[_ONE_PART] else min(items, takers_device.option[UNIT])
         now, cpu = call(takers_device, clock, rates, now, items, first, load[_UNPACK], rng)
         spent += cpu
     taker[who] = now
@@ -102,6 +104,7 @@ def _step(clock, taker, pipe, pipe_at, rates, now, load, device, takers_device, 
             now = others_work(clock, now, spent, rates)
             clock[HELPED] += 0.0 if option[SERVED] else spent
             if option[SERVED] and load[_HEAVY] > 0:
+                load[_ONE_PART] = 1
                 parts = np.ceil(load[_HEAVY] / device.option[UNIT]) - 1
                 _grow(load, load[_MORE] + parts * (cost[PART_HEAD] - cost[REQUEST_HEAD]))
             load[_NEXT] = _SENDS

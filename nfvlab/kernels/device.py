@@ -3,8 +3,9 @@
 A caller makes a call of several requests, and does all of it itself if it is too small. With instances it needs one for
 the whole call, and does all of it itself if none is to be had; then each instance has a queue of its own, and a caller
 waits for a place in it. Without instances there is one queue, and a caller that finds no place after some tries does
-that request itself. A place in the queue is held until a server is done. Requests and calls are to be made in the order
-of their times, as far as that matters.
+that request itself. A place in the queue is held until a server is done. What has been made in larger parts than a
+request can be is also done by the caller, who finds that out with an instance in hand. Requests and calls are to be
+made in the order of their times, as far as that matters.
 """
 
 from typing import NamedTuple
@@ -114,11 +115,14 @@ def end(device, clock, rates, queue, now, last, answers):
 def call(device, clock, rates, now, items, first, own_work, rng):
     """A whole call, all its requests at once: (when it ends, the caller's CPU).
 
-    first: the items of its first part, by which the caller tells whether it is too small.
+    first: the items of its first part, by which the caller tells whether it is too small, or too large for a request.
     """
     queue = begin(device, now, first)
-    if queue < 0:
-        return others_work(clock, now, own_work, rates), own_work
+    if queue < 0 or first > device.option[UNIT]:
+        now = others_work(clock, now, own_work, rates)
+        if queue >= 0:
+            end(device, clock, rates, queue, now, now, 0)
+        return now, own_work
     left, last, answers, spent = items, now, 0, 0.0
     while left > 0:
         part = min(left, device.option[UNIT])

@@ -5,9 +5,10 @@ src/qatzip.c (qzCompressCrc, qzDecompress, qzGrabInstance, qzReleaseInstance), s
 to an idle channel. zlib and zstd keep their stream, and its history, from packet to packet. QATzip copies the packet
 and cuts it into buffers, for a call that takes an instance and is made in software if none is to be had, at either end,
 or if the packet (at the destination, what its first gzip member holds) is too small: by zlib, with its dynamic codes,
-as one gzip member with a full flush between the buffers. QPL submits each page, does what the work queue does not take
-after some tries in software, of the same level and with the same codes, and sends a page that does not shrink as it is;
-a page that its device finds unmapped costs an IO page fault.
+as one gzip member with a full flush between the buffers. The destination has to inflate a member larger than a buffer
+in software, with its instance in hand (checkHeader, doDecompressIn). QPL submits each page, does what the work queue
+does not take after some tries in software, of the same level and with the same codes, and sends a page that does not
+shrink as it is; a page that its device finds unmapped costs an IO page fault.
 """
 
 import math

@@ -221,6 +221,23 @@ def test_takers_have_a_device_of_their_own():
     assert list(g.taker) == [243, 413] and g.clock[TAKER_CPU] == 6 + 200
 
 
+def test_what_a_helper_made_alone_in_one_part_is_too_large_for_the_takers_device():
+    for unit, cpu in ((1, 6 + 200), (2, 3 + 3)):
+        g = ground(range(4))
+        walk(g, by={"instances": 1, "unit": unit}, takers_by={"instances": 2, "unit": unit})
+        assert g.clock[TAKER_CPU] == cpu
+
+
+def test_a_taker_that_finds_a_part_too_large_keeps_its_instance():
+    quick = {"REQUEST": 0.0, "ITEM": 0.0, "LATENCY": 0.0, "POLL": 0.5}
+    for instances, cpu in ((1, 5 * 5 + 2 * 200), (2, 6 * 5 + 200)):
+        g = ground(range(14), takers=2)
+        walk(g, by={"instances": 1}, takers_by=quick | {"instances": instances})
+        # one helper has the device and is done at 43, 84 ... 207 and 248, the other at 213: unpacked until 413
+        assert g.clock[TAKER_CPU] == cpu and max(g.taker) == (448 if instances == 1 else 413)
+        assert (g.devices[1].instance < np.inf).all()
+
+
 def test_a_taker_judges_a_bundle_by_its_first_part():
     for unit, least, cpu in ((1, 1, 6), (1, 2, 200), (2, 2, 3), (2, 3, 200)):
         g = ground(range(2))
@@ -318,9 +335,15 @@ MUTANTS = {
         "    taken = False\n    if items < option[LEAST]:\n"
         "        return others_work(clock, now, own_work, rates), own_work, 0.0, 0.0\n",
     ),
-    "a taker judges a bundle by all of it": (
-        "first = min(items, takers_device.option[UNIT])",
-        "first = items",
+    "a taker judges a bundle by all of it": ("else min(items, takers_device.option[UNIT])", "else items"),
+    "the takers' device takes what is too large": (" or first > device.option[UNIT]:", ":"),
+    "who finds a part too large never gives its instance back": (
+        "        if queue >= 0:\n",
+        "        if False:\n",
+    ),
+    "who finds a part too large has no instance": (
+        "    queue = begin(device, now, first)\n",
+        "    queue = -1 if first > device.option[UNIT] else begin(device, now, first)\n",
     ),
     "nobody waits for a place in an instance's queue": ("now = max(now, device.queue[queue, at])", "pass"),
     "a try costs nothing": ("spent += cost[SUBMIT]", "pass"),
@@ -348,6 +371,8 @@ CASES = (
     test_with_an_instance_a_helper_waits_for_a_place_in_its_queue,
     test_faults_keep_a_server,
     test_takers_have_a_device_of_their_own,
+    test_what_a_helper_made_alone_in_one_part_is_too_large_for_the_takers_device,
+    test_a_taker_that_finds_a_part_too_large_keeps_its_instance,
     test_a_taker_judges_a_bundle_by_its_first_part,
     test_a_bundle_may_stay_open_at_the_end_only_to_be_sent_as_it_is,
     test_to_synchronise_is_to_wait_for_all_and_send_a_head_each,

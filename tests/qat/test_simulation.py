@@ -370,6 +370,24 @@ def test_qatzip_without_an_instance_is_software_for_a_whole_packet_at_either_end
     assert ends[1] > 1.5 * ends[0]
 
 
+@pytest.mark.parametrize(("buffer_pages", "by_cpu"), [(16, True), (128, False)])
+def test_the_destination_inflates_what_software_made_itself_if_it_is_larger_than_a_buffer(
+    buffer_pages, by_cpu
+):
+    how = {"channels_count": 4, "instances_count": 1, "buffer_bytes": buffer_pages * PAGE_BYTES}
+    quick = {"engine_request_ns": 0.0, "engine_latency_ns": 0.0, "inflate_engine_bits_per_s": 1e13}
+    p = FAST.replace(
+        accelerator="QATzip", submit_cycles=0.0, poll_cycles=0.0, copy_cycles=0.0, **how, **quick
+    )
+    assert p.packet_pages == 128
+    spent = run(p).spent
+    by_software = NONZERO - spent.engine_ns * p.slices_count / rings.engine_page_ns(p)
+    assert by_software > 50 * p.packet_pages
+    light_ns = (ram_pages(p) - NONZERO) * p.zero_load_ns
+    inflated = (spent.destination_cpu_ns - light_ns) / (PAGE_BYTES / p.inflate_bytes_per_s * s)
+    assert (inflated > 0.99 * by_software) == by_cpu == (inflated > 0.3 * by_software)
+
+
 def test_the_ring_plays_no_part_in_qatzip_nor_the_instances_in_iaa():
     p = FAST.replace(accelerator="QATzip", engine_bits_per_s=2e9, channels_count=4)
     assert out(p) == out(p.replace(ring_requests=1))
