@@ -147,7 +147,8 @@ def _sums(way: Way, sender: PacedSender) -> Sums:
     p, total = way.p, [0.0] * 8
     for kind in sender.kinds.values():
         work, flow = kind.flow.work, kind.flow
-        host = 1 + p.speed_cv_frac**2 if kind.slowest not in STEADY else 1.0
+        varies = kind.slowest not in STEADY or flow.drains_ns
+        host = 1 + p.speed_cv_frac**2 if varies else 1.0
         link = 1 + p.link_cv_frac**2 if kind.slowest == "link" else 1.0
         each = (
             work.wire_bytes,

@@ -53,7 +53,8 @@ class PacedKind(Kind):
 
     def __init__(self, p: Params, flow: Flow):
         work = flow.work
-        device = 1 + p.speed_cv_frac**2 if flow.slowest in DEVICE else 1.0  # does not vary as hosts do
+        steady = flow.slowest in DEVICE or flow.drains_ns
+        device = 1 + p.speed_cv_frac**2 if steady else 1.0  # does not vary as hosts do
         super().__init__(p, Cost(flow.source_ns * device, work.link_ns, flow.load_ns, work.counted_bytes))
         self.hold_ns = p.socket_bytes / work.wire_bytes * self.drain_ns
         self.flow, self.pages = flow, 0.0
@@ -81,21 +82,24 @@ class PacedSender(Sender):
     ) -> Run:
         """A run of pages of such contents; hit: share of them whose last version is in xbzrle's cache.
 
-        last: in the stop-and-copy, where nothing is put into that cache.
+        last: in the stop-and-copy, where nothing is put into that cache, and no ring emptied at iterations' ends.
         Under a limit whose window fits into the sockets, the source sends in sprints and sleeps.
         """
+        usual = self.kinds.get((parts, fresh, hit, False))
+        if last and usual is not None and not (usual.flow.drains_ns or isinstance(self.way, Xbzrle)):
+            last = False
         key = (parts, fresh, hit, last)
         kind = self.kinds.get(key)
         if kind is None:
             kind = PacedKind(self.p, self._flow(parts, fresh, hit, last))
             if kind.slowest == "max-bandwidth" and kind.budget_bytes <= self.p.socket_bytes and not hit:
-                kind = PacedKind(self.p, self.way.flow(list(parts), fresh, sprints=True))
+                kind = PacedKind(self.p, self.way.flow(list(parts), fresh, sprints=True, last=last))
             self.kinds[key] = kind
         return Run(pages, kind, nonzero_frac)
 
     def _flow(self, parts: Parts, fresh: bool, hit: float, last: bool) -> Flow:
-        if not (hit or last):
-            return self.way.flow(list(parts), fresh)
+        if not (hit or (last and isinstance(self.way, Xbzrle))):
+            return self.way.flow(list(parts), fresh, last=last)
         encoded = mix((share, self.way.hit(content)) for share, content in parts)
         missed = mix((share, self.way.missed(content, last)) for share, content in parts)
         return self.way.paced(mix([(hit, encoded), (1 - hit, missed)]), 0.0, 1.0)
@@ -158,12 +162,16 @@ class PacedRounds(Rounds):
 
     def _fresh_run(self, region: Region) -> Run:
         like = self.first[region.name]
+        if self.last and like.kind.flow.drains_ns:
+            like = self._first_run(region)
         return Run(region.pages, like.kind, like.nonzero_frac)
 
     def _first_run(self, region: Region) -> Run:
         share = region.nonzero / region.pages
         pairs = ((share, self.content(region.name)), (1 - share, "zero"))
-        return self.sender.paced(region.pages, share, tuple(pair for pair in pairs if pair[0] > 0), True)
+        return self.sender.paced(
+            region.pages, share, tuple(pair for pair in pairs if pair[0] > 0), True, last=self.last
+        )
 
     def _again_run(self) -> Run:
         kernel = self._kernel_frac()
@@ -199,8 +207,8 @@ class PacedRounds(Rounds):
         self.cached = min(self.cached + new * sent, self.working)
 
     def stop(self) -> tuple[float, float, float]:
-        """Stop-and-copy, in which xbzrle keeps its cache as it is."""
-        self.last = self.xbzrle
+        """Stop-and-copy, in which xbzrle keeps its cache as it is, and all is one iteration."""
+        self.last = True
         return super().stop()
 
     def stride(self, count: int, length_ns: float, size: float, normal: float) -> None:

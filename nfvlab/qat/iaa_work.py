@@ -32,7 +32,7 @@ class Iaa(Device):
         self.wait_ns = self.packet_wait_ns(self.engine_ns, self.submit_ns, self.engines)
         self.load_wait_ns = self.packet_wait_ns(self.load_engine_ns, self.load_submit_ns, self.inflaters)
 
-    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool, last: bool = False) -> float:
         """What a packet waits at the slices for those of other channels, polling.
 
         Constant times: one that finds the slices busy, with a share b of the time, waits b / (1 - b) times half its own

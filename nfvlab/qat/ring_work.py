@@ -14,7 +14,8 @@ from nfvlab.qat.laws import law
 from nfvlab.qat.mva import Station
 from nfvlab.qat.params import Params
 from nfvlab.qat.slices import faults_ns, inflate_slice_ns, slice_ns
-from nfvlab.qat.work import LENGTH_BYTES, ByCpu, Way, Work
+from nfvlab.qat.turns import Passed, iteration
+from nfvlab.qat.work import LENGTH_BYTES, SOURCE, ByCpu, Flow, Way, Work, mix
 
 SEAL_BYTES = (
     12 + 16
@@ -43,7 +44,7 @@ class Talk(Way):
         self.engines = self.inflaters = p.devices_count * p.slices_count
         self.engine_ns = slice_ns(p, p.request_pages) / p.request_pages + faults_ns(p)
         self.turn_ns = p.engine_latency_ns / p.request_pages
-        self.polls = not p.interrupts
+        self.polls = self.polls_itself = not p.interrupts
         self.seals = p.encrypted and p.device_encrypts
         self.seal_bytes = SEAL_BYTES if self.seals else 0
         self.cipher_byte_ns = 8e9 / p.cipher_bits_per_s if self.seals else 0.0
@@ -228,18 +229,53 @@ class Talk(Way):
             after_ns, together = p.coalesce_ns, slices * (1 + p.coalesce_ns // slice_ns)
         return together, after_ns, together / slices * slice_ns
 
-    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool, last: bool = False) -> float:
         """Waiting for the ring, always or in its turns; and once an iteration for what is under way at its end."""
         if waits or not work.engine_ns:
             return super().spin_ns(work, pace_ns, waits)
         turn = self._turn(work, pace_ns) if self.p.wait_when_full else None
-        in_turns_ns = turn.free_ns / turn.pages if turn else 0.0
+        in_turns_ns = min(turn.free_ns / turn.pages, max(pace_ns - work.thread_ns, 0.0)) if turn else 0.0
+        if last:
+            return in_turns_ns
         share = work.engine_ns / self.engine_ns
         pages = self.p.ring_requests * self.p.request_pages
         empty_ns = min(self._away_ns(work) / share * self.p.request_pages, pages * self.pool_ns(work) / share)
         if share * pace_ns <= self.pool_ns(work) * (1 + 1e-9):
             empty_ns = pages * self._device_ns(work) / share  # the ring is full
         return in_turns_ns + empty_ns * pace_ns / iteration_ns(self.p)
+
+    def emptied(self, work: Work, other: Work, met: tuple[str, ...]) -> Flow | None:
+        """Iterations whose end finds the ring full: the thread waits until it is empty, and the link until sockets are.
+
+        The clock is read before that, so that the wait is on top. The device does not vary as hosts do.
+        """
+        p, run_ns, pool_ns = self.p, iteration_ns(self.p), self.pool_ns(work)
+        pages = p.request_pages * self.engine_ns / work.engine_ns
+        full = p.ring_requests * pages
+        build_ns = max(work.thread_ns - self._send_ns(work, pages) / pages, 0.0)
+        host, link = 1 + p.speed_cv_frac**2, 1 + p.link_cv_frac**2
+        beside, own, others = [], dict(self.stations(work)), dict(self.stations(other))
+        for name in (name for name in met if name in own):
+            factor = link if name == "link" else host
+            own_ns, other_ns = own[name] / factor, others[name] / factor
+            if name in SOURCE:
+                beside.append(Passed(own_ns, other_ns, run_ns, build_ns / host))
+            else:
+                held_ns = p.socket_bytes / other.wire_bytes * other_ns
+                beside.append(
+                    Passed(own_ns, other_ns, run_ns + min(held_ns, max(full * (pool_ns - own_ns), 0.0)))
+                )
+        found = iteration(run_ns, pool_ns, full, beside)
+        sent, wait_ns = found.through + found.others, found.kept * pool_ns
+        share, drains_ns = found.through / sent, wait_ns / sent
+        sending_ns = found.kept * max(work.thread_ns - build_ns, 0.0) / host / sent
+        flow = self.paced(mix([(share, work), (1 - share, other)]), 0.0, share)
+        return flow._replace(
+            source_ns=(run_ns + wait_ns) / sent,
+            slowest=self.slowest_of_pool(work) if wait_ns > run_ns else flow.slowest,
+            spin_ns=max(drains_ns - sending_ns, 0.0) if self.polls else 0.0,
+            drains_ns=drains_ns,
+        )
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time of a slice's work per page."""

@@ -1,9 +1,43 @@
-"""Turns of a pool of threads and its caller: what a caller that comes round too early waits, or passes by."""
+"""Turns of a pool and its caller: what a caller that comes round too early waits, or passes by; a ring's iterations."""
 
-from collections.abc import Callable
-from math import erf, exp, pi, sqrt
+from collections.abc import Callable, Iterable
+from math import erf, exp, inf, pi, sqrt
+from typing import NamedTuple
 
 BISECTIONS = 16
+
+
+class Passed(NamedTuple):
+    """A station that a pool's pages and others pass: time per page of each kind, and time that it has in an iteration.
+
+    first_ns: time per page that fills the pool at the iteration's begin.
+    """
+
+    own_ns: float
+    other_ns: float
+    has_ns: float
+    first_ns: float = 0.0
+
+
+class Iteration(NamedTuple):
+    """Pages that go through the pool, pages that pass it by, and of the former those that empty it at the end."""
+
+    through: float
+    others: float
+    kept: float
+
+
+def iteration(run_ns: float, pool_ns: float, places: float, stations: Iterable[Passed]) -> Iteration:
+    """An iteration of run_ns beside a pool that takes pool_ns a page, full from the begin, and emptied after the end.
+
+    It begins empty: it takes `places` pages at once, without anything being passed by, and one for each that is done.
+    What passes by is what the stations have time for beside; if there is none, the pool is not filled.
+    """
+    done, stations = run_ns / pool_ns, list(stations)
+    left = [(one, one.has_ns - done * one.own_ns) for one in stations]
+    kept = min(places, *(max(has, 0.0) / one.first_ns if one.first_ns else inf for one, has in left))
+    others = min((has - kept * one.first_ns) / one.other_ns if one.other_ns else inf for one, has in left)
+    return Iteration(done + kept, max(others, 0.0), kept)
 
 
 def turn_ns(held_ns: float, caller_ns: float, wake_ns: float, threads: int) -> float:

@@ -83,6 +83,7 @@ class Flow(NamedTuple):
     """A run of like pages at its pace: time per page of source and destination, and which station is slowest.
 
     through_frac: share that the pool takes. spin_ns: CPU time per page of a thread that polls while it waits.
+    drains_ns: time per page for which a pool that is always full is emptied at iterations' ends, a part of source_ns.
     """
 
     work: Work
@@ -91,6 +92,7 @@ class Flow(NamedTuple):
     slowest: str
     through_frac: float = 1.0
     spin_ns: float = 0.0
+    drains_ns: float = 0.0
 
 
 class Way:
@@ -104,7 +106,8 @@ class Way:
     streams = 1  # connections, each with a socket's buffers
     turn_pages = 1  # pages that go round a ring together
     sprints = False  # whether the source is taken to meet the pool at its own pace, whatever blocks it
-    polls = False  # whether the thread spins while it waits for the pool
+    polls = False  # whether what waits for the pool spins
+    polls_itself = False  # whether that is the migration thread
     preread_ns = 0.0  # the migration thread's work at setup, beside pre-copy's own
 
     def __init__(self, p: Params):
@@ -200,19 +203,22 @@ class Way:
         """What the pool is called where it is the slowest."""
         return self.pool_name
 
-    def spin_ns(self, work: Work, pace_ns: float, waits: bool) -> float:
-        """CPU time per page of polling in vain; waits: the thread waits for the pool all the time."""
+    def spin_ns(self, work: Work, pace_ns: float, waits: bool, last: bool = False) -> float:
+        """CPU time per page of polling in vain; waits: the thread waits for the pool all the time; last: see `flow`."""
         return max(pace_ns - work.thread_ns, 0.0) if waits else 0.0
 
     def engine_busy_ns(self, work: Work) -> float:
         """Time per page for which what compresses is busy, mean over all of it."""
         return 0.0
 
-    def flow(self, parts: list[tuple[float, str]], fresh: bool, sprints: bool = False) -> Flow:
+    def flow(
+        self, parts: list[tuple[float, str]], fresh: bool, sprints: bool = False, last: bool = False
+    ) -> Flow:
         """The pace of a run of pages, (share, content) pairs.
 
         sprints: sockets take what the source sends without a wait, so that it meets the pool at its own pace. The
-        destination's cipher never makes it wait longer than its twin at the source, a part of the pool.
+        destination's cipher never makes it wait longer than its twin at the source, a part of the pool. last: in the
+        stop-and-copy, which has no iterations.
         """
         work = mix((share, self.page(content, fresh)) for share, content in parts)
         pool_ns, share, sprints = self.pool_ns(work), 1.0, sprints or self.sprints
@@ -225,13 +231,17 @@ class Way:
             share = balance(raw, through, 1 / pool_ns)
             if share < 1:
                 work = full
-            if not sprints:
-                share = min(share, self.turn_share(work, other))
+            turns = 1.0 if sprints else self.turn_share(work, other)
+            if share < 1 and share <= turns and not last:
+                flow = self.emptied(work, other, met)
+                if flow is not None:
+                    return flow
+            share = min(share, turns)
             if share < 1:
                 work = mix([(share, work), (1 - share, other)])
         else:
             work = self.settled(work)
-        return self.paced(work, share * pool_ns, share)
+        return self.paced(work, share * pool_ns, share, last)
 
     def crowded(self, work: Work) -> Work:
         """The work of a page where the pool is always full: what waits in it waits longer."""
@@ -241,11 +251,18 @@ class Way:
         """Share of the pages that the pool takes as its turns or chance have it, though it has room on the average."""
         return 1.0
 
+    def emptied(self, work: Work, other: Work, met: tuple[str, ...]) -> Flow | None:
+        """The flow where a pool that is always full is emptied after every iteration; None if it never is.
+
+        met: the stations that the source waits for.
+        """
+        return None
+
     def settled(self, work: Work) -> Work:
         """The work of an average page, once that of source and link is known."""
         return work
 
-    def paced(self, work: Work, pool_ns: float, share: float) -> Flow:
+    def paced(self, work: Work, pool_ns: float, share: float, last: bool = False) -> Flow:
         """The flow of an average page that the pool takes `pool_ns` for; share: of the pages that it takes."""
         stations = dict(self.stations(work))
         slowest = max(stations, key=stations.__getitem__)
@@ -256,7 +273,10 @@ class Way:
         )
         load_ns = max(stations["destination"], stations.get("cipher", 0.0))
         pace_ns = max(source_ns, stations["link"], load_ns)
-        spin_ns = self.spin_ns(work, pace_ns, pool_ns >= pace_ns and share == 1) if self.polls else 0.0
+        waits = pool_ns >= pace_ns and share == 1
+        spin_ns = self.spin_ns(work, pace_ns, waits, last) if self.polls else 0.0
+        if self.polls_itself:
+            source_ns = max(source_ns, stations["thread"] + spin_ns)  # it does nothing else meanwhile
         return Flow(work, source_ns, load_ns, slowest, share, spin_ns)
 
 

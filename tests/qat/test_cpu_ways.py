@@ -111,7 +111,9 @@ def test_a_limited_source_sprints_and_sleeps():
     _, sender = follow(p, Talk(p))
     touched = next(kind for (parts, fresh, *_), kind in sender.kinds.items() if parts == ((1.0, "calgary"),))
     assert touched.slowest == "max-bandwidth"
-    assert touched.flow.through_frac == pytest.approx(share) and share < 0.6
+    assert (
+        touched.flow.through_frac == pytest.approx(share, rel=0.01) and share < 0.6
+    )  # but for iterations' ends
     assert analyze(p.replace(max_bandwidth_bytes_per_s=100e9)).courses[QAT].through_frac > 0.9
 
 
