@@ -112,28 +112,38 @@ class Iaa(Device):
 
     def turn_share(self, work: Work, other: Work) -> float:
         """A packet of more jobs than the queue has places overflows it on its own."""
-        soft_ns = other.workers_ns - work.workers_ns + self.submit_ns + self.take_ns + self.wait_ns
-        overflow, late = self._burst(self.pool_ns(work), self.submit_ns, soft_ns)
+        jobs = work.engine_ns / self.engine_ns  # a page
+        if not jobs:
+            return 1.0
+        own_ns = self.submit_ns + self.take_ns + self.wait_ns
+        soft_ns = (other.workers_ns - work.workers_ns) / jobs + own_ns
+        overflow, late = self._burst(self.engine_ns, self.engines, self.submit_ns, soft_ns)
         return 1 - overflow * late
 
     def load_found(self, soft: Work, work: Work) -> float:
         """The same at the destination, where packets come in bursts: others' jobs fill the queue at once."""
+        jobs = work.inflate_ns / self.load_engine_ns
+        if not jobs:
+            return 1.0
         pool_ns = self.load_pool_ns(work)
         busy = min(pool_ns / max(ns for _, ns in self.stations(work)), 1.0) * (1 - 1 / self.channels)
-        soft_ns = soft.loaders_ns - work.loaders_ns + self.load_device_ns[0]
-        overflow, late = self._burst(pool_ns, self.load_submit_ns, soft_ns)
+        soft_ns = (soft.loaders_ns - work.loaders_ns) / jobs + self.load_device_ns[0]
+        overflow, late = self._burst(self.load_engine_ns, self.inflaters, self.load_submit_ns, soft_ns)
         return 1 - overflow * (busy + (1 - busy) * late)
 
-    def _burst(self, pool_ns: float, submit_ns: float, soft_ns: float) -> tuple[float, float]:
-        """Of a packet's pages, the share left to software once the queue is full; and the share that comes so late.
+    def _burst(self, job_ns: float, slices: int, submit_ns: float, soft_ns: float) -> tuple[float, float]:
+        """Of a packet's jobs, the share left to software once the queue is full; and the share that comes so late.
 
-        Jobs are submitted faster than they are done, though each is tried again. From then on every page that the
-        channel does itself makes room for as many as are done meanwhile.
+        So many are at work as there are slices, or places. From one that is done to the next to be done, those that
+        were done together with it have been submitted again: if the tries after that are over too early, the channel
+        does the page itself, and makes room for as many as are done meanwhile. An empty queue is full at once if it is
+        before the first job is done; else so many places are gone a job as are not free again.
         """
-        p = self.p
-        if not pool_ns:
+        p, at_work = self.p, min(slices, self.p.ring_requests)
+        pool_ns = job_ns / at_work
+        if at_work * submit_ns + RETRIES * self.cycles_ns(p.submit_cycles) >= job_ns:
             return 0.0, 0.0
-        tried_ns = submit_ns + RETRIES * self.cycles_ns(p.submit_cycles)
-        filling = max(1 - tried_ns / pool_ns, 0.0)  # places gone a job
-        late = max(1 - p.ring_requests / (p.packet_pages * filling), 0.0) if filling else 0.0
+        at_once = p.ring_requests * submit_ns < job_ns
+        filling = 1.0 if at_once else 1 - submit_ns / pool_ns
+        late = max(1 - p.ring_requests / (p.packet_pages * filling), 0.0)
         return 1 / (1 + min(soft_ns / pool_ns, p.ring_requests)), late

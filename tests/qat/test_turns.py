@@ -232,3 +232,44 @@ def test_the_destinations_queue_overflows_into_software():
     alone_ns = device.page("calgary", True).inflate_ns / device.inflaters
     assert fast.load_ns < slow.load_ns < alone_ns
     assert slow.work.inflate_ns < fast.work.inflate_ns * 1000
+
+
+def queued(p, device):
+    """Share of the jobs that a channel's packets put into the queue: three more tries, then software."""
+    submit_ns, again_ns = (
+        cycles * 1e9 / p.cpu_hz for cycles in (p.build_cycles + p.submit_cycles, p.submit_cycles)
+    )
+    soft_ns = 4096e9 / p.zlib_random_bytes_per_s
+    slices, done_ns, now_ns, taken, packets = [0.0] * device.engines, [], 0.0, 0, 20
+    for _ in range(packets):
+        for _ in range(p.packet_pages):
+            now_ns += submit_ns
+            for again in range(4):
+                now_ns += again_ns if again else 0.0
+                done_ns = [at for at in done_ns if at > now_ns]
+                if len(done_ns) < p.ring_requests:
+                    at = int(np.argmin(slices))
+                    slices[at] = max(slices[at], now_ns) + device.engine_ns
+                    done_ns.append(slices[at])
+                    taken += 1
+                    break
+            else:
+                now_ns += soft_ns
+        now_ns = max([now_ns, *done_ns])
+    return taken / (packets * p.packet_pages)
+
+
+@pytest.mark.parametrize("places", [1, 2, 4, 6, 16, 64, 128])
+@pytest.mark.parametrize("rate", [20e9, 200e9])
+def test_a_small_queue_overflows_page_by_page(places, rate):
+    """With one place every other page is software's: while the channel has one, the place is free again."""
+    p = Params(
+        accelerator="IAA", channels_count=1, ring_requests=places, engine_bits_per_s=rate, content="random"
+    )
+    p = p.replace(link_bytes_per_s=400 * Gbps, first_touch_ns=0.0, destination_engine=False)
+    device = Iaa(p)
+    seen = queued(p, device)
+    for zero in (0.0, 0.5):  # zero pages are no jobs
+        flow = device.flow([(1 - zero, "random"), (zero, "zero")], True)
+        soft = 1 - flow.work.engine_ns / device.engine_ns / (1 - zero)
+        assert soft == pytest.approx(1 - seen, abs=0.015), zero
