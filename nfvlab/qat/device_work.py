@@ -13,9 +13,7 @@ from nfvlab.qat.params import Params
 from nfvlab.qat.slices import inflate_slice_ns, slice_ns
 from nfvlab.qat.work import Work, mix
 
-GZIP_EXT_BYTES = (
-    10 + 14 + 8
-)  # QATzip's gzip header with its extra field, and the trailer: one for each buffer
+GZIP_EXT_BYTES = 10 + 14 + 8  # QATzip's gzip header with its extra field, and trailer: one for each buffer
 
 
 class Device(Channels):
@@ -125,7 +123,11 @@ class Device(Channels):
         """CPU time, wait and device time of the destination's channels per page, but for storing it."""
         if self.p.destination_engine:
             return *self.load_device_ns, self.load_engine_ns
-        return 0.0 if content == "random" else self.load_soft_ns, 0.0, 0.0
+        return self.load_soft(content), 0.0, 0.0
+
+    def load_soft(self, content: str) -> float:
+        """CPU time of a page that the destination's CPU inflates; a stored block's is that of storing it."""
+        return 0.0 if content == "random" else self.load_soft_ns
 
     def stations(self, work: Work) -> tuple[tuple[str, float], ...]:
         """As for others, and the channels."""
@@ -146,7 +148,7 @@ class Device(Channels):
 
 
 class Qatzip(Device):
-    """QATzip: a packet is copied, cut into buffers, each compressed as a whole; small ones in software.
+    """QATzip: a packet is copied, cut into buffers, each compressed as a whole; small packets in software.
 
     A call, of one packet, takes an instance; if all are taken the whole call is software. So it is where more channels
     work at once than there are instances: never, if there is one for each.
@@ -160,19 +162,31 @@ class Qatzip(Device):
         """Pages of a full buffer, or of the packet if it is smaller."""
         return min(self.p.buffer_bytes / PAGE_BYTES, float(self.p.packet_pages))
 
-    def software_frac(self) -> float:
-        """Share of a packet's pages in buffers below the threshold: all, the last one, or none."""
-        p = self.p
-        if self.request_pages * PAGE_BYTES < p.software_below_bytes:
-            return 1.0
-        last = p.packet_pages % self.request_pages
-        return last / p.packet_pages if 0 < last * PAGE_BYTES < p.software_below_bytes else 0.0
+    @property
+    def small(self) -> bool:
+        """Whether packets are below the threshold: then all of one is software."""
+        return self.p.packet_pages * PAGE_BYTES < self.p.software_below_bytes
 
     def page(self, content: str, fresh: bool) -> Work:
-        """A page of a call that has an instance; what lies in small buffers is software's all the same."""
-        work = super().page(content, fresh)
-        software = self.software_frac() if content != "zero" else 0.0
-        return mix(((1 - software, work), (software, self.soft(content, fresh)))) if software else work
+        """A page of a call that has an instance."""
+        return self.soft(content, fresh) if self.small and content != "zero" else super().page(content, fresh)
+
+    def soft(self, content: str, fresh: bool) -> Work:
+        """A page of a call in software: one gzip member, which no device inflates if it is larger than a buffer."""
+        work = super().soft(content, fresh)
+        if not work.inflate_ns or self.p.packet_pages * PAGE_BYTES <= self.p.buffer_bytes:
+            return work
+        each_ns, hold_ns = self.load_device_ns
+        return work._replace(
+            loaders_ns=work.loaders_ns - each_ns + self.load_soft(content),
+            load_hold_ns=work.load_hold_ns - hold_ns,
+            inflate_ns=0.0,
+        )
+
+    def loaded(self, content: str) -> tuple[float, float, float]:
+        """As for others; by the CPU if a packet's first buffer is below the threshold."""
+        small = self.request_pages * PAGE_BYTES < self.p.software_below_bytes
+        return (self.load_soft(content), 0.0, 0.0) if small else super().loaded(content)
 
     def other(self, content: str, fresh: bool) -> Work | None:
         """A page of a call that finds all instances taken."""

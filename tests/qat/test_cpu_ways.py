@@ -5,7 +5,7 @@ import pytest
 from qat.guests import BUSY, CPU, FULL, NONE, QAT, STEADY
 
 from nfvlab.qat import compressed_rounds, cpu_work
-from nfvlab.qat.analytic import Channels, Talk, Threads, Xbzrle, analyze, ring_rates
+from nfvlab.qat.analytic import Channels, Qatzip, Talk, Threads, Xbzrle, analyze, ring_rates
 from nfvlab.qat.compressed_rounds import follow
 from nfvlab.qat.mva import machine_repair
 from nfvlab.qat.params import Params
@@ -117,11 +117,31 @@ def test_a_limited_source_sprints_and_sleeps():
     assert analyze(p.replace(max_bandwidth_bytes_per_s=100e9)).courses[QAT].through_frac > 0.9
 
 
-def test_small_buffers_are_compressed_in_software():
-    p = FULL.replace(accelerator="QATzip", software_below_bytes=128 * 1024, link_bytes_per_s=100 * Gbps)
-    hard, soft = analyze(p.replace(software_below_bytes=1024)), analyze(p)
-    assert soft.engine_busy_frac[QAT] == 0 < hard.engine_busy_frac[QAT]
+def test_small_packets_are_compressed_in_software():
+    """At the destination the first buffer decides, which may be small though the packet is not."""
+    p = FULL.replace(accelerator="QATzip", link_bytes_per_s=100 * Gbps)
+    assert p.buffer_bytes == 16 * 4096 < p.packet_pages * 4096
+    sizes = (1024, 128 * 1024, 1024 * 1024)
+    hard, first, soft = (analyze(p.replace(software_below_bytes=size)) for size in sizes)
+    assert soft.engine_busy_frac[QAT] == 0 < min(hard.engine_busy_frac[QAT], first.engine_busy_frac[QAT])
     assert soft.source_cpu_frac[QAT] > 3 * hard.source_cpu_frac[QAT]
+    engine_ns, spent_ns = (
+        [one.total_time_ns[QAT] * getattr(one, name)[QAT] for one in (hard, first)]
+        for name in ("engine_busy_frac", "destination_cpu_frac")
+    )
+    assert engine_ns[0] == pytest.approx(engine_ns[1], rel=0.02)
+    assert spent_ns[1] > 2 * spent_ns[0]
+
+
+@pytest.mark.parametrize(("buffer_pages", "by_cpu"), [(16, True), (128, False)])
+def test_what_software_made_is_inflated_by_a_device_only_if_a_buffer_holds_it(buffer_pages, by_cpu):
+    p = Params(accelerator="QATzip", instances_count=1, channels_count=8, buffer_bytes=buffer_pages * 4096.0)
+    device = Qatzip(p)
+    work, soft = device.page("calgary", True), device.other("calgary", True)
+    assert work.inflate_ns > 0
+    assert (soft.inflate_ns == 0) == by_cpu
+    assert (soft.loaders_ns > work.loaders_ns + 0.5 * device.load_soft_ns) == by_cpu
+    assert device.soft("random", True).loaders_ns <= work.loaders_ns  # a stored block is only copied
 
 
 def test_a_full_work_queue_is_left_to_software():
