@@ -67,7 +67,7 @@ class PacedSender(Sender):
 
     def __init__(self, p: Params, way: Way):
         super().__init__(p)
-        self.way, self.kinds = way, {}
+        self.way, self.kinds, self.sprints = way, {}, False
         self.linked_ns = 0.0  # when the link will have sent all that has been written
         self.slowest: list[tuple[float, str]] = []
 
@@ -99,7 +99,7 @@ class PacedSender(Sender):
 
     def _flow(self, parts: Parts, fresh: bool, hit: float, last: bool) -> Flow:
         if not (hit or (last and isinstance(self.way, Xbzrle))):
-            return self.way.flow(list(parts), fresh, last=last)
+            return self.way.flow(list(parts), fresh, sprints=self.sprints, last=last)
         encoded = mix((share, self.way.hit(content)) for share, content in parts)
         missed = mix((share, self.way.missed(content, last)) for share, content in parts)
         return self.way.paced(mix([(hit, encoded), (1 - hit, missed)]), 0.0, 1.0)
@@ -144,9 +144,26 @@ class PacedRounds(Rounds):
         self.cached = 0.0  # pages with a version in a cache without end
         self.last = False
         self.working = max(p.wss_bytes // PAGE_BYTES + self.fresh_background(), 1.0)
-        self.first = {
-            region.name: self._first_run(region) for region in self.fresh
-        }  # as long as nothing is sent
+        self.first: dict[str, Run] = {}  # as long as nothing is sent
+        for sprints in (True, False) if self._passed_by() else (False,):
+            self.sender.sprints = sprints
+            self.sender.kinds.clear()
+            self.first = {region.name: self._first_run(region) for region in self.fresh}
+            if self._held():
+                break
+
+    def _passed_by(self) -> bool:
+        """Whether channels may find what compresses taken, and go on without it."""
+        way = self.sender.way
+        return way.streams > 1 and way.other(self.p.content, True) is not None
+
+    def _held(self) -> bool:
+        """Whether sockets hold all that is still to be sent and loaded when everything has been written once."""
+        runs = self.first.values()
+        drained_ns = sum(run.pages * run.kind.drain_ns for run in runs)
+        written_ns = sum(run.pages * run.kind.source_ns for run in runs)
+        size = sum(run.pages * run.kind.flow.work.wire_bytes for run in runs)
+        return written_ns < drained_ns and size * (1 - written_ns / drained_ns) <= self.p.socket_bytes
 
     def fresh_background(self) -> float:
         """Pages that the guest's kernel writes to."""

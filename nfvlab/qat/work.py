@@ -231,7 +231,7 @@ class Way:
             share = balance(raw, through, 1 / pool_ns)
             if share < 1:
                 work = full
-            turns = 1.0 if sprints else self.turn_share(work, other)
+            turns = 1.0 if sprints and self.streams == 1 else self.turn_share(work, other)
             if share < 1 and share <= turns and not last:
                 flow = self.emptied(work, other, met)
                 if flow is not None:

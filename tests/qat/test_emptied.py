@@ -4,14 +4,14 @@ import math
 
 import pytest
 from hypothesis import given, settings
-from qat.guests import FULL, NONE, QAT, STEADY
+from qat.guests import FULL, NONE, QAT, QUIET, STEADY
 from strategies import typical
 
 from nfvlab.precopy.rates import iteration_ns
 from nfvlab.qat.analytic import analyze
 from nfvlab.qat.params import Params
 from nfvlab.qat.ring_work import Talk
-from nfvlab.units import Gbps, ms
+from nfvlab.units import Gbps, GiB, MiB, ms
 
 SLOW = Params(
     content="random",
@@ -104,3 +104,15 @@ def test_one_thread_is_one_cpu_though_a_large_ring_is_slow(changes, encrypted):
     )
     theory = analyze(p.replace(iterate_max_ns=10 * ms, **changes))
     assert theory.thread_busy_frac[QAT] <= theory.source_cpu_frac[QAT] <= 1 + 1e-9
+
+
+def test_what_sockets_hold_all_of_does_not_slow_channels():
+    """A slow link behind sockets that hold the whole migration: channels meet the device as if the link were fast."""
+    p = Params(accelerator="IAA", channels_count=8, ram_bytes=1 * GiB, touched_bytes=0.0, wss_bytes=0.0)
+    p = p.replace(engine_bits_per_s=1 * Gbps, skip_free=True, socket_bytes=64.0 * MiB, **QUIET)
+    slow, fast = (analyze(p.replace(link_bytes_per_s=rate * Gbps)) for rate in (0.5, 100))
+    assert slow.total_time_ns[QAT] == pytest.approx(fast.total_time_ns[QAT], rel=0.02)
+    assert slow.courses[QAT].through_frac == pytest.approx(fast.courses[QAT].through_frac, rel=0.02)
+    blocked = analyze(p.replace(link_bytes_per_s=0.5 * Gbps, socket_bytes=1.0 * MiB))
+    assert blocked.total_time_ns[QAT] > 2 * slow.total_time_ns[QAT]
+    assert blocked.courses[QAT].through_frac > slow.courses[QAT].through_frac
