@@ -234,12 +234,16 @@ class MigrationThread:
         self.elapse(self.p.stop_ns)
         self.bitmap_sync()
         while self.left:
-            self.send(math.inf, self.now_ns + self.p.iterate_max_ns)
+            self.send(math.inf, self.last_deadline_ns())
         if not self.p.dirty_log_stop_deferred:
             self.elapse(self.p.dirty_log_stop_ns)
         t.downtime_bytes = t.transferred_bytes - t.precopy_bytes
         t.downtime_ns = self.now_ns - t.stopped_at_ns
         t.pause_ns = max(self.now_ns, float(self.clock[2])) + self.p.resume_ns - t.stopped_at_ns
+
+    def last_deadline_ns(self) -> float:
+        """The stop-and-copy has no clock; after so long, host and link have another pace as they have in iterations."""
+        return self.now_ns + self.p.iterate_max_ns
 
     def finish(self, *, converged: bool) -> Totals:
         """Close the books."""

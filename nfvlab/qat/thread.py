@@ -1,5 +1,6 @@
 """The migration thread of a source that compresses: what QATzip, QPL, compress threads and the talk's rings share."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,6 +73,10 @@ class CompressingThread(PlainThread):
         sent = 0.0
         while self.left and sent <= budget and self.now_ns < deadline_ns:
             sent += self.compress(budget - sent, deadline_ns, pace, rates)
+
+    def last_deadline_ns(self) -> float:
+        """Never: ram_save_complete collects what is under way once, at its end."""
+        return math.inf
 
     def compress(self, budget: float, deadline_ns: float, pace: Pace, rates: np.ndarray) -> float:
         """One walk, and the books; returns the bytes as QEMU counts them."""
