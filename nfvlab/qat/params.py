@@ -10,6 +10,7 @@ from nfvlab.units import KiB, us
 
 WAYS = ("none", "CPU threads", "QAT")
 ACCELERATORS = ("talk", "QATzip", "IAA")
+LEAST_CORES = 0.01  # less is no machine
 QPL_DOC = "QEMU docs/devel/migration/qpl-compression.rst"
 QATZIP = "QEMU migration/multifd-qatzip.c; intel/QATzip defaults"
 
@@ -254,6 +255,12 @@ class Params(Cpus):
     def rules(self) -> Iterable[Problem]:
         """The rules that bind several fields."""
         yield from super().rules()
+        if 0 < self.shared_cores < LEAST_CORES:
+            yield self.problem(
+                "shared_cores",
+                f"is 0 or at least {LEAST_CORES}",
+                "set 0 for a machine each, or more of a core",
+            )
         if self.buffer_bytes % PAGE_BYTES:
             yield self.problem("buffer_bytes", "is a whole number of 4 KiB pages", "round it")
         if self.written_content == "same" and self.touched_content == "zero" and self.content != "calgary":

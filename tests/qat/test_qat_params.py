@@ -27,3 +27,10 @@ def test_broken_rules_of_the_migration_are_found_too():
 def test_every_output_has_one_value_a_way():
     assert len(Samples.outputs) == len(OUTPUTS) * len(WAYS)
     assert list(Samples.outputs)[:3] == ["total_time_ns[0]", "total_time_ns[1]", "total_time_ns[2]"]
+
+
+@pytest.mark.parametrize("cores", [5e-324, 0.009])
+def test_a_sliver_of_a_core_is_no_machine(cores):
+    with pytest.raises(ParamError, match="shared_cores"):
+        Params(shared_cores=cores)
+    assert Params(shared_cores=0.0).shared_cores == 0 and Params(shared_cores=0.01).shared_cores == 0.01
