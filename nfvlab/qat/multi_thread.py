@@ -18,9 +18,10 @@ from scipy.optimize import brentq
 
 from nfvlab.precopy.params import PAGE_BYTES, ZERO_PAGE_BYTES, boot_pages, ram_pages
 from nfvlab.precopy.rates import NORMAL_BYTES
+from nfvlab.qat.compared import Compared
 from nfvlab.qat.compress_threads import LENGTH_BYTES, ZLIB_BYTES
 from nfvlab.qat.params import Params
-from nfvlab.qat.published import HOST, OUTPUTS, SIDES, TOLERANCE, rows
+from nfvlab.qat.published import HOST, OUTPUTS, SIDES, rows
 from nfvlab.qat.simulation import migrate, outputs_of
 from nfvlab.units import GiB, KiB, ms
 
@@ -50,7 +51,7 @@ NEVER = 5.0  # logarithm of the excess of a migration that does not end
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Compared):
     """One published number, the simulation's median and range over its runs; `given`: the scenario was made with it."""
 
     row: str
@@ -63,19 +64,14 @@ class Figure:
     given: bool
 
     @property
-    def error_frac(self) -> float:
-        """Simulated against published."""
-        return self.simulated / self.published - 1
+    def ours(self) -> float:
+        """The simulation's median."""
+        return self.simulated
 
     @property
-    def ok(self) -> bool:
-        """Whether it is within 15 percent."""
-        return abs(self.error_frac) <= TOLERANCE
-
-    @property
-    def missing(self) -> str:
-        """Why it is not, where it is not."""
-        return "" if self.ok else MISSING.get(self.row, "not explained")
+    def reason(self) -> str:
+        """Why it is missed, if it is."""
+        return MISSING.get(self.row, "not explained")
 
 
 def numbers() -> dict[tuple[str, str], float]:

@@ -13,13 +13,13 @@ from nfvlab import paths
 from nfvlab.precopy.params import PAGE_BYTES, ZERO_PAGE_BYTES, boot_pages, ram_pages
 from nfvlab.precopy.rates import NORMAL_BYTES
 from nfvlab.qat.analytic import analyze
+from nfvlab.qat.compared import Compared
 from nfvlab.qat.params import Params
 from nfvlab.units import Gbps, GHz, GiB, human
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-TOLERANCE = 0.15
 SIDES = ("without", "with")
 OUTPUTS = {"total": "total_time_ns", "downtime": "downtime_ns", "bytes": "transferred_bytes"}
 WORKING_SETS_BYTES = (0.5 * GiB, 1 * GiB, 2 * GiB)  # "RAM areas": the row does not say how large
@@ -44,7 +44,7 @@ STEPS = 40
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Compared):
     """One published number and the theory's; `given` if the scenario was made with it."""
 
     row: str
@@ -56,20 +56,8 @@ class Figure:
     given: bool
 
     @property
-    def error_frac(self) -> float:
-        """Computed against published."""
-        return self.computed / self.published - 1
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is within 15 percent."""
-        return abs(self.error_frac) <= TOLERANCE
-
-    @property
-    def missing(self) -> str:
-        """The effect that is missing where it is not."""
-        if self.ok:
-            return ""
+    def reason(self) -> str:
+        """Why it is missed, if it is."""
         return MISSING[
             "recorded ratio" if self.output == "transferred_bytes" else self.row.rpartition("-")[2]
         ]
@@ -82,7 +70,7 @@ class Figure:
             "published": human(self.output, self.published),
             "theory": human(self.output, self.computed),
             "error": human("error_frac", self.error_frac),
-            "within 15 %": "given" if self.given else "yes" if self.ok else "no",
+            "within 15 %": self.verdict,
         }
 
 

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 
 from nfvlab import paths
 from nfvlab.qat.analytic import Theory, analyze
+from nfvlab.qat.compared import Compared
 from nfvlab.qat.params import WAYS, Params
 from nfvlab.qat.talk import scenario
 from nfvlab.units import GiB, human, s
@@ -21,7 +22,6 @@ from nfvlab.units import GiB, human, s
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-TOLERANCE = 0.15
 SIDES = {"none": ("qatzip", "without"), "CPU threads": ("zstd", "with"), "QAT": ("qatzip", "with")}
 TITLES = {"none": "none", "CPU threads": "multifd zstd", "QAT": "QATzip"}
 OUTPUTS = {
@@ -48,7 +48,7 @@ MISSING = {
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Compared):
     """One published number of one way and the theory's; `given` if the scenario was made with it."""
 
     way: str
@@ -58,19 +58,9 @@ class Figure:
     given: bool
 
     @property
-    def error_frac(self) -> float:
-        """Computed against published."""
-        return self.computed / self.published - 1
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is within 15 percent."""
-        return abs(self.error_frac) <= TOLERANCE
-
-    @property
-    def missing(self) -> str:
-        """The effect that is missing where it is not."""
-        return "" if self.ok else MISSING[self.output]
+    def reason(self) -> str:
+        """Why it is missed, if it is."""
+        return MISSING[self.output]
 
     def words(self) -> dict[str, str]:
         """The comparison in human units."""
@@ -80,7 +70,7 @@ class Figure:
             "published": human(self.output, self.published),
             "theory": human(self.output, self.computed),
             "error": "" if self.given else human("error_frac", self.error_frac),
-            "within 15 %": "given" if self.given else "yes" if self.ok else "no",
+            "within 15 %": self.verdict,
         }
 
 

@@ -68,7 +68,7 @@ def simulated_table(figures: Iterable["multi_thread.Figure"]) -> "DataFrame":
             "simulated": units.human(output, figure.simulated),
             "runs": f"{low} to {high}",
             "error": units.human("error_frac", figure.error_frac),
-            "within 15 %": "given" if figure.given else "yes" if figure.ok else "no",
+            "within 15 %": figure.verdict,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["case", "row"])
 
