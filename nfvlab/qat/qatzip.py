@@ -74,30 +74,34 @@ class Figure(Compared):
         }
 
 
-def numbers() -> dict[tuple[str, str], float]:
-    """{(way, output): published value}, in ns, bytes and shares of one CPU; bytes are throughput times total time."""
+def _published() -> "DataFrame":
     from nfvlab.readers.published import read_published
 
-    frame, _ = read_published(paths.data_file("published.csv"))
-    found = {}
+    return read_published(paths.data_file("published.csv"))[0]
+
+
+def _throughput(frame: "DataFrame", way: str) -> float:
+    name, side = SIDES[way]
+    return float(frame.loc[f"{name}-throughput", side])
+
+
+def numbers() -> dict[tuple[str, str], float]:
+    """{(way, output): published value}, in ns, bytes and shares of one CPU; bytes are throughput times total time."""
+    frame, found = _published(), {}
     for way, (name, side) in SIDES.items():
         row = {
             quantity: float(frame.loc[f"{name}-{quantity}", side])
             for quantity in OUTPUTS
             if quantity != "bytes"
         }
-        row["bytes"] = link_bytes_per_s(way) * row["total"] / s
+        row["bytes"] = _throughput(frame, way) * row["total"] / s
         found |= {(way, output): row[quantity] for quantity, output in OUTPUTS.items()}
     return found
 
 
 def link_bytes_per_s(way: str = "none") -> float:
     """The published throughput of a way; without compression, the link's rate."""
-    from nfvlab.readers.published import read_published
-
-    frame, _ = read_published(paths.data_file("published.csv"))
-    name, side = SIDES[way]
-    return float(frame.loc[f"{name}-throughput", side])
+    return _throughput(_published(), way)
 
 
 def guest() -> Params:
