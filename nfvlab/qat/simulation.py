@@ -4,6 +4,7 @@ Each way migrates the same guest: its memory and its visits are drawn from equal
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,9 @@ class Samples(replications.Samples):
     outputs = dict.fromkeys(replications.names(OUTPUTS, tuple(OUTPUTS), WAYS), "")
 
 
+GuestMaker = Callable[[Params, np.random.Generator], tuple[Guest, np.ndarray | None]]
+
+
 def guest_of(p: Params, rng: np.random.Generator) -> tuple[Guest, np.ndarray | None]:
     """The guest, with a share of its touched pages zero, none of them in use by the working set; its free pages.
 
@@ -55,10 +59,12 @@ def guest_of(p: Params, rng: np.random.Generator) -> tuple[Guest, np.ndarray | N
     return Guest(p, rng, memory.nonzero), ~memory.used if p.skip_free else None
 
 
-def thread_of(p: Params, way: str, rng: np.random.Generator) -> PlainThread:
+def thread_of(
+    p: Params, way: str, rng: np.random.Generator, make_guest: GuestMaker = guest_of
+) -> PlainThread:
     """The migration thread of one of WAYS, on a fresh guest."""
     visits, sending = rng.spawn(2)
-    guest, free = guest_of(p, visits)
+    guest, free = make_guest(p, visits)
     method = {"none": "none", "QAT": p.accelerator, "CPU threads": p.cpu_method}[way]
     common = {"p": p, "rng": sending, "guest": guest, "free": free}
     if method == "none":
@@ -72,9 +78,9 @@ def thread_of(p: Params, way: str, rng: np.random.Generator) -> PlainThread:
     return ChannelsThread(**common, method=method)
 
 
-def migrate(p: Params, way: str, rng: np.random.Generator) -> Run:
+def migrate(p: Params, way: str, rng: np.random.Generator, make_guest: GuestMaker = guest_of) -> Run:
     """One migration one way."""
-    thread = thread_of(p, way, rng)
+    thread = thread_of(p, way, rng, make_guest)
     run = precopy.run(thread)
     return Run(run.totals, run.timeline, run.sync_times_ns, thread.spent(), tuple(thread.uses))
 

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nfvlab import units
-from nfvlab.precopy import simulation as precopy
 from nfvlab.precopy.guest import Guest
 from nfvlab.precopy.params import PAGE_BYTES
 from nfvlab.qat import talk
 from nfvlab.qat.analytic import analyze
-from nfvlab.qat.params import Params
-from nfvlab.qat.plain import PlainThread
-from nfvlab.qat.rings import RingThread
+from nfvlab.qat.params import WAYS, Params
+from nfvlab.qat.simulation import migrate, outputs_of
 from nfvlab.units import ms, s
 
 if TYPE_CHECKING:
@@ -104,26 +102,14 @@ def bursts(
 
 
 def _burst_changes(on_frac: float, period_ns: float, seed: int, n: int) -> dict[str, str]:
-    p = burst_scenario(on_frac, period_ns)
-    means = [
-        np.mean(
-            [_migrate(p, kind, on_frac, period_ns, rng) for rng in np.random.default_rng(seed).spawn(n)], 0
-        )
-        for kind in (PlainThread, RingThread)
-    ]
-    found = means[1] / means[0] - 1
-    return {name: _words(value) for name, value in zip(CHANGES, found, strict=True)}
+    def make_guest(p: Params, rng: np.random.Generator) -> tuple[Guest, None]:
+        return BurstGuest(p, rng, period_ns=period_ns, on_frac=on_frac), None
 
-
-def _migrate(p: Params, kind: type[PlainThread], on_frac: float, period_ns: float, rng) -> tuple[float, ...]:
-    """Total time, downtime and bytes on the wire; not numbers where it gave up."""
-    visits, sending = rng.spawn(2)
-    guest = BurstGuest(p, visits, period_ns=period_ns, on_frac=on_frac)
-    thread = kind(p=p, rng=sending, guest=guest, free=None)
-    totals = precopy.run(thread).totals
-    if not totals.converged:
-        return (np.nan,) * len(CHANGES)
-    return totals.total_time_ns, totals.downtime_ns, thread.spent().wire_bytes
+    p, means = burst_scenario(on_frac, period_ns), []
+    for way in (talk.NONE, talk.QAT):
+        runs = (migrate(p, WAYS[way], rng, make_guest) for rng in np.random.default_rng(seed).spawn(n))
+        means.append(np.mean([[outputs_of(run)[name] for name in CHANGES.values()] for run in runs], 0))
+    return {name: _words(value) for name, value in zip(CHANGES, means[1] / means[0] - 1, strict=True)}
 
 
 def _words(change_frac: float) -> str:
