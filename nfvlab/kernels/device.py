@@ -22,7 +22,6 @@ REQUEST, ITEM, LATENCY, FAULT, FAULT_SHARE = 2, 3, 4, 5, 6
 COSTS = 7
 #: option: items of a request, least of a call for the device, tries, the caller stays awake while it waits for answers
 UNIT, LEAST, TRIES, POLLS = 0, 1, 2, 3
-OPTIONS = 4
 
 
 class Device(NamedTuple):

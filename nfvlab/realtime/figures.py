@@ -15,7 +15,6 @@ COLOURS = tuple(
 RAREST = 1e-6  # probability at the bottom of the tail
 SEEN_POINTS = 80
 KEY = "bars, lines: theory · dots, thin steps: simulated"
-BOUNDS_KEY = "bars: theory · pairs of lines: bounds that hold the truth · dots, thin steps: simulated"
 
 
 class Ways(house.Picture):
@@ -166,4 +165,4 @@ def _steps(latency_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return at[keep], ((left - 1) / n).clip(0.5 / n)[keep]
 
 
-__all__ = ["BOUNDS_KEY", "COLOURS", "KEY", "Ways", "one_in", "share_axis"]
+__all__ = ["COLOURS", "KEY", "Ways", "one_in", "share_axis"]

@@ -2,24 +2,17 @@
 
 import numpy as np
 import pytest
+from qat.guests import SMALL
 
 from nfvlab import predict, qat, twin, units
 from nfvlab.paths import data_file
 from nfvlab.qat import multi_thread, mva, studies_beside
 from nfvlab.qat.params import OUTPUTS
-from nfvlab.qat.scenarios import SCENARIOS
 from nfvlab.readers.hosts import read_host
 from nfvlab.readers.qemu import read_qemu
-from nfvlab.units import GiB, MiB, ms
+from nfvlab.units import ms
 
 SEED = 2016
-SMALL = SCENARIOS["the talk"].replace(
-    ram_bytes=1 * GiB,
-    touched_bytes=384 * MiB,
-    wss_bytes=128 * MiB,
-    write_rate_per_s=2e4,
-    cpu_method="multifd zstd",
-)
 
 
 @pytest.fixture(scope="module")

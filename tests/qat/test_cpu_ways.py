@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from qat.guests import BUSY, CPU, FULL, NONE, QAT, STEADY
+from qat.oracles import machine_repair
 
 from nfvlab.qat import compressed_rounds, cpu_work
 from nfvlab.qat.analytic import Channels, Qatzip, Talk, Threads, Xbzrle, analyze, ring_rates
 from nfvlab.qat.compressed_rounds import follow
-from nfvlab.qat.mva import machine_repair
 from nfvlab.qat.params import Params
 from nfvlab.units import Gbps, MiB
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from qat.oracles import machine_repair
 
 from nfvlab.qat import mva as module
-from nfvlab.qat.mva import Station, balance, bounds, engset, losses, machine_repair, mva
+from nfvlab.qat.mva import Station, balance, bounds, engset, losses, mva
 
 TIMES = st.floats(0.1, 100.0)
 

@@ -2,25 +2,18 @@
 
 import numpy as np
 import pytest
+from qat.guests import SMALL
 
 from nfvlab import figures as house
 from nfvlab import units
 from nfvlab.qat import figures_mechanism, figures_twins, studies_swept, talk
 from nfvlab.qat.analytic import analyze
 from nfvlab.qat.params import WAYS
-from nfvlab.qat.scenarios import SCENARIOS
 from nfvlab.qat.simulation import migrate, outputs_of
-from nfvlab.units import Gbps, GiB, MiB, s
+from nfvlab.units import Gbps, s
 
 SEED = 2016
 LINKS = [1 * Gbps, 10 * Gbps]
-SMALL = SCENARIOS["the talk"].replace(
-    ram_bytes=1 * GiB,
-    touched_bytes=384 * MiB,
-    wss_bytes=128 * MiB,
-    write_rate_per_s=2e4,
-    cpu_method="multifd zstd",
-)
 
 
 @pytest.fixture(scope="module")
