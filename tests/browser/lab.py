@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
@@ -185,3 +185,18 @@ def opened(path: Path, *, width: int = 1280, height: int = 860) -> Iterator[Sess
             yield session
         finally:
             browser.close()
+
+
+@contextmanager
+def panel(source: Path, folder: Path, *more: str, height: int = 860) -> Iterator[Session]:
+    """A notebook's panel, and more cells after it, run and watched; written into `folder` first."""
+    path = notebook([*panel_of(source), *more], folder / source.name)
+    with opened(path, height=height) as session:
+        session.run_all()
+        session.watch()
+        yield session
+
+
+def row(page: Page, label: str) -> Locator:
+    """The first row of a panel with that label."""
+    return page.locator(".nfvlab-row", has=page.get_by_text(label, exact=True)).first

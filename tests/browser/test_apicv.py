@@ -18,16 +18,13 @@ STEPS = "from nfvlab.apicv import steps_examples\nsteps_examples.posted()"
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "03_apicv.ipynb")
-    path = lab.notebook([*cells, STEPS], tmp_path_factory.mktemp("notebook") / "apicv.ipynb")
-    with lab.opened(path) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "03_apicv.ipynb", folder, STEPS) as opened:
         yield opened
 
 
 def slider(page, label):
-    return page.locator(".nfvlab-row", has=page.get_by_text(label, exact=True)).first.get_by_role("slider")
+    return lab.row(page, label).get_by_role("slider")
 
 
 def test_every_key_paints(session, capsys):

@@ -18,11 +18,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "01_cmt_mbm.ipynb")
-    path = lab.notebook(cells, tmp_path_factory.mktemp("notebook") / "cmt.ipynb")
-    with lab.opened(path) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "01_cmt_mbm.ipynb", folder) as opened:
         yield opened
 
 

@@ -18,11 +18,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "06_free_pages.ipynb")
-    path = lab.notebook(cells, tmp_path_factory.mktemp("notebook") / "free_pages.ipynb")
-    with lab.opened(path) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "06_free_pages.ipynb", folder) as opened:
         yield opened
 
 

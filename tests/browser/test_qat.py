@@ -19,16 +19,9 @@ UNSAID = "() => !document.querySelector('.nfvlab-picture').innerText.includes('{
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "07_qat.ipynb")
-    path = lab.notebook(cells, tmp_path_factory.mktemp("notebook") / "qat.ipynb")
-    with lab.opened(path, height=1000) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "07_qat.ipynb", folder, height=1000) as opened:
         yield opened
-
-
-def row(page, label):
-    return page.locator(".nfvlab-row", has=page.get_by_text(label, exact=True)).first
 
 
 def test_every_key_paints(session, capsys):
@@ -40,7 +33,7 @@ def test_every_key_paints(session, capsys):
     ):
         page.get_by_label("Scenario").select_option(scenario)
         page.wait_for_timeout(1000)
-        row(page, label).get_by_role("slider").focus()
+        lab.row(page, label).get_by_role("slider").focus()
         times[label] = []
         for _ in range(5):
             times[label].append(session.press(key))
@@ -82,7 +75,7 @@ def test_a_link_without_a_rate_is_a_rule_in_the_panel_and_the_picture_stays(sess
     page.get_by_label("Scenario").select_option("the talk")
     page.wait_for_function(UNSAID.format("QATzip"))
     page.wait_for_function(SAID.format("simulated"))  # at rest: what is typed next is not written over
-    entry = row(page, "Link").locator(".nfvlab-entry input")
+    entry = lab.row(page, "Link").locator(".nfvlab-entry input")
     entry.wait_for(state="visible")
     entry.fill("0")
     entry.press("Enter")

@@ -18,16 +18,13 @@ STEPS = "from nfvlab.timer import steps\nsteps.course('to zero')"
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "04_preemption_timer.ipynb")
-    path = lab.notebook([*cells, STEPS], tmp_path_factory.mktemp("notebook") / "timer.ipynb")
-    with lab.opened(path) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "04_preemption_timer.ipynb", folder, STEPS) as opened:
         yield opened
 
 
 def slider(page, label):
-    return page.locator(".nfvlab-row", has=page.get_by_text(label, exact=True)).first.get_by_role("slider")
+    return lab.row(page, label).get_by_role("slider")
 
 
 def pressed(session, scenario, label, keys):

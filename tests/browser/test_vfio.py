@@ -18,16 +18,9 @@ STEPS = "from nfvlab.vfio import steps\nsteps.fatal('PREEMPT_RT: IRQF_NO_THREAD,
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
-    cells = lab.panel_of(notebooks_dir() / "05_vfio_msi.ipynb")
-    path = lab.notebook([*cells, STEPS], tmp_path_factory.mktemp("notebook") / "vfio.ipynb")
-    with lab.opened(path, height=1000) as opened:
-        opened.run_all()
-        opened.watch()
+    folder = tmp_path_factory.mktemp("notebook")
+    with lab.panel(notebooks_dir() / "05_vfio_msi.ipynb", folder, STEPS, height=1000) as opened:
         yield opened
-
-
-def row(page, label):
-    return page.locator(".nfvlab-row", has=page.get_by_text(label, exact=True)).first
 
 
 def test_every_key_paints(session, capsys):
@@ -37,11 +30,11 @@ def test_every_key_paints(session, capsys):
         ("load above vCPU", ("Load", "Its bursts")),
     ):
         page.get_by_label("Scenario").select_option(scenario)
-        row(page, labels[1]).get_by_role("slider").wait_for(state="visible")
+        lab.row(page, labels[1]).get_by_role("slider").wait_for(state="visible")
         page.wait_for_timeout(1000)
         times[scenario] = []
         for label in labels:
-            row(page, label).get_by_role("slider").focus()
+            lab.row(page, label).get_by_role("slider").focus()
             for _ in range(5):
                 times[scenario].append(session.press("ArrowRight"))
                 page.wait_for_timeout(150)  # a person's pace
@@ -79,7 +72,7 @@ def test_a_control_is_there_only_where_the_scenario_uses_it(session):
 def test_smis_that_take_half_of_the_time_are_a_rule_in_the_panel_and_the_picture_stays(session):
     page = session.page
     page.get_by_label("Scenario").select_option("SMIs")
-    entry = row(page, "SMI").locator(".nfvlab-entry input")
+    entry = lab.row(page, "SMI").locator(".nfvlab-entry input")
     entry.wait_for(state="visible")
     entry.fill("60 ms")
     entry.press("Enter")
